@@ -1,0 +1,48 @@
+/** `npm run bench [-- --only accept,idle] [--rounds 5]`: every figure beside the bare loop it is compared with. */
+import { writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { accept } from "./accept.ts";
+import { fanOut } from "./fan-out.ts";
+import { idle } from "./idle.ts";
+import { inboxPage } from "./inbox-page.ts";
+import type { Measurement, Row } from "./measure.ts";
+import { realtime } from "./realtime.ts";
+import { sockets } from "./sockets.ts";
+
+const ALL: readonly Measurement[] = [idle, accept, realtime, sockets, inboxPage, fanOut];
+
+const { values } = parseArgs({ options: { only: { type: "string" }, rounds: { type: "string", default: "5" } } });
+const wanted = values.only?.split(",") ?? ALL.map((measurement) => measurement.name);
+const unknown = wanted.filter((name) => !ALL.some((measurement) => measurement.name === name));
+if (unknown.length > 0) {
+  process.stderr.write(`no measurement ${unknown.join(", ")}; there are ${ALL.map((m) => m.name).join(", ")}\n`);
+  process.exit(2);
+}
+
+const rows: Row[] = [];
+for (const measurement of ALL.filter(({ name }) => wanted.includes(name))) {
+  process.stdout.write(`\n${measurement.name}\n`);
+  rows.push(...(await measurement.run(Number(values.rounds), (line) => process.stdout.write(`${line}\n`))));
+}
+
+const table = [
+  "| what | ours | bare loop | figure | goal | met |",
+  "|---|---|---|---|---|---|",
+  ...rows.map(
+    (row) =>
+      `| ${row.what} | ${row.ours} | ${row.bare} | ${row.figure} | ${row.goal} | ${row.met ? "yes" : "**no**"} |`,
+  ),
+].join("\n");
+process.stdout.write(`\n${table}\n`);
+if (values.only === undefined) {
+  const head = [
+    "# Measurements",
+    "",
+    `Written by \`npm run bench\`: medians of ${values.rounds} rounds in which both sides take turns. Node ${process.versions.node}, ${cpus().length} × ${cpus()[0]?.model.trim()}.`,
+    "Client and server share the machine's cores, so absolute figures say little; the ratio to the bare loop of the same run is the figure.",
+    "",
+  ].join("\n");
+  writeFileSync(resolve(import.meta.dirname, "results.md"), `${head}\n${table}\n`);
+}

@@ -1,0 +1,8 @@
+import { createRoot } from "react-dom/client";
+import "../look.css";
+import "./inbox.css";
+import { InboxPage } from "./inbox-page.tsx";
+
+const user = new URLSearchParams(window.location.search).get("user") === "b" ? "b" : "a";
+
+createRoot(document.getElementById("root") as HTMLElement).render(<InboxPage user={user} />);

@@ -1,0 +1,218 @@
+/** Puts the parts together. The one file that knows everyone: a thing gets what it needs from here, as arguments. */
+import type { AddressInfo } from "node:net";
+import { type Logger, pino } from "pino";
+import { adminRoutes } from "./admin/routes.ts";
+import { memoryBus } from "./bus/memory.ts";
+import { NetworkGuard } from "./channels/network-guard.ts";
+import { OutboundHttp } from "./channels/outbound-http.ts";
+import { providerKinds } from "./channels/registry.ts";
+import { Senders } from "./channels/senders.ts";
+import type { Config } from "./config.ts";
+import { elemental } from "./content/elemental/elemental.ts";
+import type { Environment } from "./engine/model.ts";
+import type { TrackingLinks } from "./engine/plan.ts";
+import type { Store } from "./engine/ports.ts";
+import { type RunningEngine, startEngine } from "./engine/start.ts";
+import type { Courier } from "./facades/courier/courier.ts";
+import { courierFacade } from "./facades/courier/facade.ts";
+import { publicMessageId } from "./facades/courier/ids.ts";
+import { courierSockets } from "./facades/courier/socket.ts";
+import { trackingLinks } from "./facades/courier/tracking.ts";
+import { Credentials } from "./http/credentials.ts";
+import { demoRoutes } from "./http/demo.ts";
+import { type FirstCredentials, openFirstEnvironment } from "./http/environments.ts";
+import { metricsOf } from "./http/metrics.ts";
+import { buildServer } from "./http/server.ts";
+import { signUserToken } from "./http/user-token.ts";
+import { type Clock, systemClock } from "./lib/clock.ts";
+import { Hub } from "./realtime/hub.ts";
+import { attachUpgrades } from "./realtime/upgrade.ts";
+import { openStore } from "./storage/store.ts";
+
+/** All of a stop fits into the 10 s that an operator's supervisor gives us. */
+const STOP_WORK_MS = 6_000;
+const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
+
+export interface App {
+  /** Where it listens, without a trailing slash. */
+  readonly url: string;
+  readonly demoUrl: string | null;
+  readonly engine: RunningEngine;
+  readonly store: Store;
+  readonly hub: Hub;
+  readonly environment: Environment;
+  readonly credentials: FirstCredentials;
+  /** Stops taking work, finishes or gives back what is under way, sends sockets away so that they come back. */
+  close(): Promise<void>;
+}
+
+/** What a test may put in place of the real thing. */
+export interface Overrides {
+  readonly clock?: Clock;
+  readonly log?: Logger;
+  readonly roll?: () => number;
+}
+
+/**
+ * Opens the database, starts the engine and listens.
+ * Rejects when the database cannot be opened or the port is taken; nothing is left running then.
+ */
+export async function startApp(config: Config, overrides: Overrides = {}): Promise<App> {
+  const clock = overrides.clock ?? systemClock;
+  const roll = overrides.roll ?? Math.random;
+  const log = overrides.log ?? pino({ level: config.logLevel });
+  const undo: (() => Promise<unknown> | unknown)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    const { databaseUrl: url, dataDir, durability, databasePool: poolSize } = config;
+    const store = await openStore({ url, dataDir, durability, poolSize });
+    undo.push(() => store.close());
+    const { environment, credentials: first } = await openFirstEnvironment({
+      environments: store.environments,
+      documents: store.documents,
+      clock,
+      fixed: {
+        secretKey: config.secretKey,
+        publicKey: config.publicKey,
+        appCode: config.appCode,
+        feedId: config.feedId,
+      },
+      dataDir,
+    });
+    const credentials = new Credentials(store.environments, clock);
+    await credentials.refresh();
+    const environmentById = (id: string): Environment | undefined => credentials.environmentById(id);
+
+    // The port may be left to the system, so the address is known only once the server listens.
+    let listening = "";
+    const publicUrl = (): string => config.publicUrl?.replace(/\/+$/, "") ?? listening;
+
+    const bus = memoryBus((error) => log.error({ err: error }, "bus.listener-failed"));
+    undo.push(() => bus.close());
+    const guard = new NetworkGuard({ allowNetworks: config.allowNetworks });
+    const http = new OutboundHttp({ guard, clock });
+    undo.push(() => http.close());
+    const kinds = providerKinds({ guard, http, captured: store.captured, clock });
+    const senders = new Senders({ kinds, log });
+    undo.push(() => senders.close());
+
+    const engine = startEngine({
+      store,
+      bus,
+      clock,
+      log,
+      roll,
+      kinds,
+      senders,
+      languages: new Map([["elemental", elemental]]),
+      tracking: config.tracking === "on" ? lateLinks(publicUrl, environmentById) : null,
+      publicMessageId: (_via, message) => publicMessageId({ ...message, messageId: message.id }),
+      limits: {
+        maxBatch: 256,
+        maxInFlight: config.maxInFlight,
+        tryTimeoutMs: config.tryTimeoutMs,
+        leaseMs: config.leaseMs,
+        pollMs: config.pollMs,
+      },
+      retention: { messagesMs: config.keepMessages, inboxMs: config.keepInbox, capturedMs: config.keepCaptured },
+      deliver: config.roles.includes("deliver"),
+    });
+    undo.push(() => engine.stop(STOP_WORK_MS));
+
+    const hub = new Hub({
+      clock,
+      bus,
+      random: roll,
+      report: (error) => log.error({ err: error }, "socket.failed"),
+      limits: { connectionsPerUser: config.maxSocketsPerUser, outboxBytes: config.maxSocketOutboxBytes },
+    });
+    const app = buildServer({
+      clock,
+      log,
+      ping: () => store.ping(),
+      maxBodyBytes: config.maxBodyBytes,
+      metrics: metricsOf({ hub, inFlight: () => engine.dispatcher.inFlight }),
+    });
+    const courier: Courier = {
+      engine,
+      hub,
+      log,
+      environmentById,
+      findPrincipal: (credential) => credentials.findPrincipal(credential),
+      recallPrincipal: (credential) => credentials.recallPrincipal(credential),
+      settings: {
+        get publicUrl() {
+          return publicUrl();
+        },
+        clientKeyAuth: config.clientKeyAuth,
+        signatureKey: first.secretKey,
+      },
+    };
+    const demo = config.demo === "on" || (config.demo === "auto" && LOOPBACK.has(config.host));
+    if (config.roles.includes("api")) {
+      adminRoutes(app, {
+        engine,
+        credentials,
+        get publicUrl() {
+          return publicUrl();
+        },
+      });
+      demoRoutes(app, {
+        enabled: demo,
+        engine,
+        environment: () => environment,
+        get publicUrl() {
+          return publicUrl();
+        },
+        issueToken: async (userIds, scopes, ttlMs) => {
+          const scope = [...userIds.map((id) => `user_id:${id}`), ...scopes].join(" ");
+          return signUserToken(environment, scope, clock.now(), clock.now() + ttlMs);
+        },
+      });
+      courierFacade(app, courier);
+    }
+    undo.push(() => app.close());
+    if (config.roles.includes("realtime")) {
+      attachUpgrades(app.server, hub, courierSockets(courier), (error) => log.error({ err: error }, "upgrade.failed"));
+    }
+    undo.push(() => hub.stop());
+    await app.listen({ port: config.port, host: config.host });
+    listening = urlOf(config.host, (app.server.address() as AddressInfo).port);
+    return {
+      url: listening,
+      demoUrl: demo && config.roles.includes("api") ? `${listening}/demo` : null,
+      engine,
+      store,
+      hub,
+      environment,
+      credentials: first,
+      close: closeAll,
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+/** A wildcard address is no place to go to; the machine itself is. */
+function urlOf(host: string, port: number): string {
+  const name = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
+  return `http://${name.includes(":") ? `[${name}]` : name}:${port}`;
+}
+
+/** Tracking links that look up their address when they are made. */
+function lateLinks(publicUrl: () => string, environmentById: (id: string) => Environment | undefined): TrackingLinks {
+  let made: { readonly at: string; readonly links: TrackingLinks } | null = null;
+  const links = (): TrackingLinks => {
+    const at = publicUrl();
+    if (made?.at !== at) made = { at, links: trackingLinks(at, environmentById) };
+    return made.links;
+  };
+  return {
+    click: (...args) => links().click(...args),
+    open: (...args) => links().open(...args),
+    unsubscribe: (...args) => links().unsubscribe(...args),
+  };
+}

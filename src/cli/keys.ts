@@ -1,0 +1,34 @@
+import type { Config } from "../config.ts";
+import { openFirstEnvironment } from "../http/environments.ts";
+import { systemClock } from "../lib/clock.ts";
+import { openStore } from "../storage/store.ts";
+
+/** Prints the first environment's credentials, making them if the server has never run. @returns the exit code. */
+export async function printKeys(config: Config): Promise<number> {
+  const { databaseUrl: url, dataDir, durability } = config;
+  const store = await openStore({ url, dataDir, durability, poolSize: 1 });
+  try {
+    const { credentials } = await openFirstEnvironment({
+      environments: store.environments,
+      documents: store.documents,
+      clock: systemClock,
+      fixed: {
+        secretKey: config.secretKey,
+        publicKey: config.publicKey,
+        appCode: config.appCode,
+        feedId: config.feedId,
+      },
+      dataDir,
+    });
+    const lost = "(only its hash is left; set CARILLON_SECRET_KEY to replace it)";
+    process.stdout.write(
+      `secret key   ${credentials.secretKey ?? lost}\n` +
+        `public key   ${credentials.publicKey}\n` +
+        `app code     ${credentials.appCode}\n` +
+        `feed id      ${credentials.feedId}\n`,
+    );
+    return 0;
+  } finally {
+    await store.close();
+  }
+}

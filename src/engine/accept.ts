@@ -1,0 +1,177 @@
+import type { Logger } from "pino";
+import { newId, withPrefix } from "../lib/ids.ts";
+import { TurnBatcher } from "../lib/turn-batcher.ts";
+import type { Delivery, EnvironmentId, InboxItem, MessageId, Request, RequestId, SendSpec } from "./model.ts";
+import { type PlanningDeps, planMessage, requestContext, type Target } from "./plan.ts";
+import type { Acceptance, Accepted, Bus, InboxEvent, Planned, RecipientFacts, Store, StoredAnswer } from "./ports.ts";
+import { Refusal } from "./refusal.ts";
+import { targetOfUser } from "./target.ts";
+
+/** A request with at most so many recipients, all of them named, is expanded in the commit that accepts it. */
+export const INLINE_RECIPIENTS = 100;
+
+interface Call {
+  readonly request: Request;
+  readonly targets: readonly Target[];
+  readonly idempotency: Acceptance["idempotency"];
+}
+
+/** Takes requests in. Callers who come in one turn of the event loop share their reads and their commit. */
+export class Acceptor {
+  readonly #store: Store;
+  readonly #deps: PlanningDeps;
+  readonly #bus: Bus;
+  readonly #log: Logger;
+  readonly #batcher: TurnBatcher<Call, Accepted | Error>;
+
+  constructor(store: Store, deps: PlanningDeps, bus: Bus, log: Logger, limits: { readonly maxBatch: number }) {
+    this.#store = store;
+    this.#deps = deps;
+    this.#bus = bus;
+    this.#log = log;
+    this.#batcher = new TurnBatcher((calls) => this.#acceptAll(calls), limits.maxBatch);
+  }
+
+  /** See `Engine.send`. */
+  async send(
+    environmentId: EnvironmentId,
+    spec: SendSpec,
+    idempotency: { readonly scope: string; readonly key: string; readonly expiresAt: number } | null,
+    answer: (requestId: RequestId) => StoredAnswer,
+  ): Promise<StoredAnswer> {
+    const now = this.#deps.clock.now();
+    const id = newId("req", now);
+    const few =
+      spec.recipients.length <= INLINE_RECIPIENTS && spec.recipients.every((recipient) => recipient.kind === "user");
+    const request: Request = {
+      id,
+      environmentId,
+      state: few ? "expanded" : "expanding",
+      spec,
+      cursor: null,
+      archivedAt: null,
+      createdAt: now,
+    };
+    const targets = few
+      ? spec.recipients.map((recipient, entry) =>
+          targetOfUser(entry, recipient as Extract<typeof recipient, { kind: "user" }>, request),
+        )
+      : [];
+    const own = answer(id);
+    const accepted = await this.#batcher.add({
+      request,
+      targets,
+      idempotency: idempotency === null ? null : { ...idempotency, answer: own },
+    });
+    if (accepted instanceof Error) throw accepted;
+    if (accepted.kind === "busy") throw new Refusal("busy", "a request with this idempotency key is still under way");
+    return accepted.kind === "replayed" ? accepted.answer : own;
+  }
+
+  async #acceptAll(calls: readonly Call[]): Promise<readonly (Accepted | Error)[]> {
+    const facts = await readFacts(this.#store, calls);
+    const acceptances: (Acceptance | Error)[] = [];
+    for (const call of calls) acceptances.push(await this.#plan(call, facts));
+
+    const good = acceptances.filter((acceptance): acceptance is Acceptance => !(acceptance instanceof Error));
+    const results = good.length === 0 ? [] : await this.#store.pipeline.accept(good);
+    let i = 0;
+    const answers = acceptances.map((acceptance) =>
+      acceptance instanceof Error ? acceptance : (results[i++] as Accepted),
+    );
+    this.#tell(acceptances.filter((a, n): a is Acceptance => !(a instanceof Error) && isAccepted(answers[n])));
+    return answers;
+  }
+
+  /** A request that cannot be planned fails alone; those that came in the same turn go on. */
+  async #plan(call: Call, facts: ReadonlyMap<string, RecipientFacts>): Promise<Acceptance | Error> {
+    const { request, targets } = call;
+    try {
+      const planned: Planned[] = [];
+      if (targets.length > 0) {
+        const context = await requestContext(request, this.#deps);
+        for (const target of targets) {
+          const id: MessageId = targets.length === 1 ? withPrefix("msg", request.id) : newId("msg", request.createdAt);
+          const known =
+            target.userId === null ? null : (facts.get(factsKey(request.environmentId, target.userId)) ?? null);
+          planned.push(await planMessage(context, target, known, id, null, this.#deps));
+        }
+      }
+      return { request, planned, idempotency: call.idempotency };
+    } catch (error) {
+      return error instanceof Error ? error : new Error("planning failed", { cause: error });
+    }
+  }
+
+  #tell(acceptances: readonly Acceptance[]): void {
+    const planned = acceptances.flatMap((acceptance) => acceptance.planned);
+    tellPlanned(this.#bus, planned);
+    if (acceptances.some((acceptance) => acceptance.request.state === "expanding")) this.#bus.lookNow("requests");
+    if (!this.#log.isLevelEnabled("info")) return;
+    for (const { request, planned } of acceptances) {
+      this.#log.info(
+        {
+          requestId: request.id,
+          environmentId: request.environmentId,
+          via: request.spec.via,
+          state: request.state,
+          messages: planned.length,
+          messageId: planned.length === 1 ? planned[0]?.message.id : undefined,
+        },
+        "request.accepted",
+      );
+    }
+  }
+}
+
+function isAccepted(answer: Accepted | Error | undefined): boolean {
+  return answer !== undefined && !(answer instanceof Error) && answer.kind === "accepted";
+}
+
+/** After the commit of planned messages: tells of their deliveries, and of messages that wait to be planned. */
+export function tellPlanned(bus: Bus, planned: readonly Planned[]): void {
+  tellDeliveries(
+    bus,
+    planned.flatMap(({ deliveries }) => deliveries),
+  );
+  if (planned.some(({ message }) => message.state === "delayed")) bus.lookNow("messages");
+}
+
+/** After the commit: new inbox items are told to sockets, and the queue is looked at if it grew. */
+export function tellDeliveries(bus: Bus, deliveries: readonly Delivery[]): void {
+  const events: InboxEvent[] = [];
+  let due = false;
+  for (const delivery of deliveries) {
+    if (delivery.state === "pending") due = true;
+    else if (delivery.channel === "inbox" && delivery.state === "delivered" && delivery.userId !== null) {
+      const item = delivery as InboxItem;
+      events.push({ kind: "added", environmentId: delivery.environmentId, userId: delivery.userId, item });
+    }
+  }
+  if (events.length > 0) bus.publish(events);
+  if (due) bus.lookNow("deliveries");
+}
+
+function factsKey(environmentId: EnvironmentId, userId: string): string {
+  return `${environmentId} ${userId}`;
+}
+
+/** What is known of every user in the batch: one read per environment. */
+async function readFacts(store: Store, calls: readonly Call[]): Promise<ReadonlyMap<string, RecipientFacts>> {
+  const users = new Map<EnvironmentId, Set<string>>();
+  for (const { request, targets } of calls) {
+    for (const { userId } of targets) {
+      if (userId === null) continue;
+      const known = users.get(request.environmentId);
+      if (known === undefined) users.set(request.environmentId, new Set([userId]));
+      else known.add(userId);
+    }
+  }
+  const facts = new Map<string, RecipientFacts>();
+  for (const [environmentId, ids] of users) {
+    for (const known of await store.directory.facts(environmentId, [...ids])) {
+      facts.set(factsKey(environmentId, known.userId), known);
+    }
+  }
+  return facts;
+}

@@ -1,0 +1,140 @@
+import type { Logger } from "pino";
+import type { Clock, Millis } from "../lib/clock.ts";
+import { newId } from "../lib/ids.ts";
+import { TurnBatcher } from "../lib/turn-batcher.ts";
+import { tellDeliveries } from "./accept.ts";
+import type { Attempt, Delivery, MessageState, Outcome, Provider } from "./model.ts";
+import { type PlanningDeps, planFailover, requestContext } from "./plan.ts";
+import type { Bus, Outgoing, Settlement, Store } from "./ports.ts";
+import { nextStep } from "./retry.ts";
+import { targetOfMessage } from "./target.ts";
+
+/** Makes tries; see channels/senders.ts. Never rejects. */
+export interface Senders {
+  send(outgoing: Outgoing): Promise<Outcome>;
+}
+
+export interface DeliverDeps {
+  readonly store: Store;
+  readonly planning: PlanningDeps;
+  readonly senders: Senders;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** A number in [0, 1). */
+  readonly roll: () => number;
+  /** Longest time for one try. */
+  readonly tryTimeoutMs: Millis;
+}
+
+/**
+ * Tries a claimed delivery once and records what came of it. Settlements of one turn share their commit.
+ * A delivery whose lease was lost meanwhile is not recorded: whoever holds it now will tell.
+ */
+export class Deliverer {
+  readonly #deps: DeliverDeps;
+  readonly #settlements: TurnBatcher<Settlement, boolean>;
+
+  constructor(deps: DeliverDeps) {
+    this.#deps = deps;
+    this.#settlements = new TurnBatcher((batch) => deps.store.pipeline.settle(batch), 500);
+  }
+
+  /**
+   * @param finalLease gives the lease the delivery is settled under: it may have been renewed meanwhile.
+   * @param stop ends the try early; the delivery is then given back unsettled.
+   */
+  async deliver(
+    delivery: Delivery,
+    finalLease: () => Promise<Millis>,
+    stop: AbortSignal,
+  ): Promise<"settled" | "lost" | "stopped"> {
+    const { clock, log, bus } = this.#deps;
+    const startedAt = clock.now();
+    const outcome = await this.#try(delivery, stop);
+    // A try that was cut short by our own stop says nothing about the provider.
+    if (stop.aborted && outcome.kind === "failed") return "stopped";
+    const endedAt = clock.now();
+    const attempt: Attempt = {
+      id: newId("att", startedAt),
+      environmentId: delivery.environmentId,
+      messageId: delivery.messageId,
+      deliveryId: delivery.id,
+      number: delivery.attempts + 1,
+      startedAt,
+      endedAt,
+      outcome: outcome.kind,
+      reason: outcome.kind === "sent" ? null : outcome.reason,
+      statusCode: outcome.statusCode ?? null,
+    };
+    const next = await this.#next(delivery, outcome, startedAt, endedAt);
+    const written = await this.#settlements.add({ delivery, leaseUntil: await finalLease(), attempt, next });
+    if (log.isLevelEnabled("info")) {
+      log.info(
+        {
+          deliveryId: delivery.id,
+          messageId: delivery.messageId,
+          channel: delivery.channel,
+          provider: delivery.provider,
+          attempt: attempt.number,
+          outcome: outcome.kind,
+          reason: attempt.reason ?? undefined,
+          state: next.state,
+          dueAt: next.state === "pending" ? next.dueAt : undefined,
+          settled: written,
+          tookMs: endedAt - startedAt,
+        },
+        "delivery.attempted",
+      );
+    }
+    if (!written) return "lost";
+    if (next.state === "pending") bus.lookNow("deliveries");
+    if (next.state === "failed" && next.failover.length > 0) {
+      tellDeliveries(bus, next.failover);
+    }
+    return "settled";
+  }
+
+  async #try(delivery: Delivery, stop: AbortSignal): Promise<Outcome> {
+    const { planning, senders, store, clock, tryTimeoutMs } = this.#deps;
+    const providers = await planning.catalog.providers(delivery.environmentId);
+    const provider: Provider | undefined = providers.find((candidate) => candidate.id === delivery.providerId);
+    if (provider === undefined) return { kind: "rejected", reason: "the provider was removed" };
+    const timeout = AbortSignal.timeout(tryTimeoutMs);
+    const outcome = await senders.send({ delivery, provider, signal: AbortSignal.any([stop, timeout]) });
+    if (outcome.kind === "rejected" && outcome.deadTokens !== undefined && outcome.deadTokens.length > 0) {
+      await store.directory.failTokens(delivery.environmentId, outcome.deadTokens, outcome.reason, clock.now());
+    }
+    return outcome;
+  }
+
+  async #next(delivery: Delivery, outcome: Outcome, startedAt: Millis, now: Millis): Promise<Settlement["next"]> {
+    if (outcome.kind === "sent") return { state: "sent", at: now, reference: outcome.reference ?? null };
+    const record = await this.#deps.store.messages.read(delivery.environmentId, delivery.messageId);
+    const first = delivery.startedAt ?? startedAt;
+    const limits = {
+      startedAt: first,
+      timeoutMs: delivery.timeoutMs,
+      deadlineAt: record?.message.deadlineAt ?? Number.MAX_SAFE_INTEGER,
+    };
+    const step = nextStep(outcome, delivery.attempts + 1, limits, now, this.#deps.roll());
+    if (step.kind === "retry") return { state: "pending", dueAt: step.at, error: outcome.reason, startedAt: first };
+    const ifLast: { state: MessageState; reason: "provider_error" | "failed" } = {
+      state: "undeliverable",
+      reason: outcome.kind === "rejected" || now < limits.deadlineAt ? "provider_error" : "failed",
+    };
+    const failed = { state: "failed" as const, at: now, error: outcome.reason, ifLast };
+    if (record === null || record.message.plan === null || now >= limits.deadlineAt) return { ...failed, failover: [] };
+
+    const { planning, store } = this.#deps;
+    const { message, request } = record;
+    const target = targetOfMessage(message, request);
+    const [facts = null] =
+      target.userId === null ? [] : await store.directory.facts(delivery.environmentId, [target.userId]);
+    const siblings = record.deliveries.map((other) =>
+      other.id === delivery.id ? { ...other, state: "failed" as const, startedAt: first } : other,
+    );
+    const context = await requestContext(request, planning);
+    return { ...failed, failover: await planFailover(context, message, siblings, target, facts, planning) };
+  }
+}

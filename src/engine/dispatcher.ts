@@ -1,0 +1,257 @@
+import type { Logger } from "pino";
+import type { Clock, Millis } from "../lib/clock.ts";
+import { Signal } from "../lib/signal.ts";
+import { tellPlanned } from "./accept.ts";
+import type { Deliverer } from "./deliver.ts";
+import type { Expander } from "./expand.ts";
+import type { Delivery, DeliveryId, Message, Request } from "./model.ts";
+import { type PlanningDeps, planMessage, requestContext } from "./plan.ts";
+import type { Bus, Planned, Store, Work } from "./ports.ts";
+import { targetOfMessage } from "./target.ts";
+import { WorkLoop } from "./work-loop.ts";
+
+export interface DispatcherLimits {
+  /** How long a claim holds without being renewed. After a crash, work is picked up again this much later. */
+  readonly leaseMs: Millis;
+  /** How often to look although nobody called: other processes may have made work. */
+  readonly pollMs: Millis;
+  readonly maxInFlight: number;
+}
+
+/**
+ * Finds work whose time has come and sees to it that it is done: requests to expand, messages to plan, deliveries to
+ * try. Which work is due, and who owns it, is only ever in the database; what is kept here may be lost at any moment.
+ *
+ *   asleep ──(look now, a due time, the poll)──▶ claiming ──(nothing due)──▶ asleep
+ *                                                 └──▶ working on what was claimed, renewing its leases
+ */
+export class Dispatcher {
+  readonly #store: Store;
+  readonly #deps: PlanningDeps;
+  readonly #deliverer: Deliverer;
+  readonly #expander: Expander;
+  readonly #bus: Bus;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #limits: DispatcherLimits;
+  readonly #stop = new AbortController();
+  readonly #loops: readonly WorkLoop[];
+  /** Leases held, by delivery, of what is being tried. */
+  #held = new Map<DeliveryId, Millis>();
+  #renewing: Promise<void> = Promise.resolve();
+  #stopRenewing: () => void = () => {};
+  #stopListening: () => void = () => {};
+  #cancelWake: () => void = () => {};
+  #scheduling = false;
+  #stopped = false;
+  /** Emitted whenever a piece of work has been finished; for tests. */
+  readonly finished = new Signal<Work>();
+
+  constructor(
+    store: Store,
+    deps: PlanningDeps,
+    deliverer: Deliverer,
+    expander: Expander,
+    bus: Bus,
+    log: Logger,
+    limits: DispatcherLimits,
+  ) {
+    this.#store = store;
+    this.#deps = deps;
+    this.#deliverer = deliverer;
+    this.#expander = expander;
+    this.#bus = bus;
+    this.#clock = deps.clock;
+    this.#log = log;
+    this.#limits = limits;
+    this.#loops = [
+      new WorkLoop("requests", 4, (limit) => this.#claimRequests(limit)),
+      new WorkLoop("messages", limits.maxInFlight, (limit) => this.#claimMessages(limit)),
+      new WorkLoop("deliveries", limits.maxInFlight, (limit) => this.#claimDeliveries(limit)),
+    ];
+    for (const loop of this.#loops) {
+      loop.onFailure = (error) => this.#log.warn({ err: error, work: loop.work }, "dispatcher.failed");
+      loop.onFinished = () => this.finished.emit(loop.work);
+      loop.onDrained = () => this.#schedule();
+    }
+  }
+
+  start(): void {
+    this.#stopListening = this.#bus.onLookNow((work) => {
+      for (const loop of this.#loops) if (loop.work === work) loop.wake();
+    });
+    this.#renew();
+    this.#lookAtAll();
+  }
+
+  /** Takes no more work, gives back what has not been tried, waits for the rest until `deadlineMs` from now. */
+  async stop(deadlineMs: Millis): Promise<void> {
+    this.#stopped = true;
+    this.#stopListening();
+    this.#cancelWake();
+    for (const loop of this.#loops) loop.stop();
+    const idle = Promise.all(this.#loops.map((loop) => loop.idle()));
+    const late = new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        this.#stop.abort();
+        resolve();
+      }, deadlineMs);
+      idle
+        .then(
+          () => clearTimeout(timer),
+          () => clearTimeout(timer),
+        )
+        .finally(resolve);
+    });
+    await late;
+    await idle;
+    this.#stopRenewing();
+  }
+
+  /** Resolves once nothing that is due now is left, and nothing is under way. */
+  async idle(): Promise<void> {
+    for (;;) {
+      for (const loop of this.#loops) loop.wake();
+      await Promise.all(this.#loops.map((loop) => loop.idle()));
+      const due = await this.#store.pipeline.nextDueAt();
+      if (due === null || due > this.#clock.now()) return;
+    }
+  }
+
+  /** Work in flight, for metrics. */
+  get inFlight(): number {
+    return this.#held.size;
+  }
+
+  async #claimRequests(limit: number): Promise<readonly Promise<unknown>[]> {
+    const now = this.#clock.now();
+    const leaseUntil = now + this.#limits.leaseMs;
+    const requests = await this.#store.pipeline.claimRequests(now, limit, leaseUntil);
+    return requests.map((request) => this.#expand(request, leaseUntil));
+  }
+
+  async #expand(request: Request, leaseUntil: Millis): Promise<void> {
+    const started = this.#clock.now();
+    let messages = 0;
+    const outcome = await this.#expander.expand(
+      request,
+      leaseUntil,
+      () => this.#clock.now() + this.#limits.leaseMs,
+      (planned) => {
+        messages += planned.length;
+        tellPlanned(this.#bus, planned);
+      },
+      () => this.#stopped,
+    );
+    this.#log.info(
+      {
+        requestId: request.id,
+        environmentId: request.environmentId,
+        outcome,
+        messages,
+        tookMs: this.#clock.now() - started,
+      },
+      "request.expanded",
+    );
+  }
+
+  async #claimMessages(limit: number): Promise<readonly Promise<unknown>[]> {
+    const now = this.#clock.now();
+    const leaseUntil = now + this.#limits.leaseMs;
+    const messages = await this.#store.pipeline.claimMessages(now, limit, leaseUntil);
+    return messages.length === 0 ? [] : [this.#planDelayed(messages, leaseUntil)];
+  }
+
+  async #planDelayed(messages: readonly Message[], leaseUntil: Millis): Promise<void> {
+    const planned: Planned[] = [];
+    for (const message of messages) {
+      const request = await this.#store.messages.readRequest(message.environmentId, message.requestId);
+      if (request === null) continue;
+      const target = targetOfMessage(message, request);
+      const [facts = null] =
+        target.userId === null ? [] : await this.#store.directory.facts(message.environmentId, [target.userId]);
+      const context = await requestContext(request, this.#deps);
+      planned.push(await planMessage(context, target, facts, message.id, message, this.#deps));
+    }
+    const written = await this.#store.pipeline.commitPlanned(planned, leaseUntil);
+    tellPlanned(
+      this.#bus,
+      planned.filter((_, i) => written[i]),
+    );
+    this.#log.info({ messages: messages.length, planned: written.filter(Boolean).length }, "messages.resumed");
+  }
+
+  async #claimDeliveries(limit: number): Promise<readonly Promise<unknown>[]> {
+    const now = this.#clock.now();
+    const leaseUntil = now + this.#limits.leaseMs;
+    const deliveries = await this.#store.pipeline.claimDeliveries(now, limit, leaseUntil);
+    return deliveries.map((delivery) => this.#deliver(delivery, leaseUntil));
+  }
+
+  async #deliver(delivery: Delivery, leaseUntil: Millis): Promise<void> {
+    this.#held.set(delivery.id, leaseUntil);
+    try {
+      const outcome = await this.#deliverer.deliver(delivery, () => this.#finalLease(delivery.id), this.#stop.signal);
+      if (outcome === "stopped")
+        await this.#store.pipeline.releaseLeases([delivery.id], await this.#finalLease(delivery.id));
+    } finally {
+      this.#held.delete(delivery.id);
+    }
+  }
+
+  /** The lease under which to settle. A renewal on its way is waited for, and no further one will touch this delivery. */
+  async #finalLease(id: DeliveryId): Promise<Millis> {
+    await this.#renewing;
+    const lease = this.#held.get(id) ?? 0;
+    this.#held.delete(id);
+    return lease;
+  }
+
+  /** Lengthens the leases of what is still under way, well before they end. */
+  #renew(): void {
+    this.#stopRenewing = this.#clock.wakeAt(this.#clock.now() + this.#limits.leaseMs / 3, () => {
+      this.#renewing = this.#renewHeld().catch((error) => this.#log.warn({ err: error }, "leases.not-renewed"));
+      this.#renewing.then(() => {
+        if (!this.#stopped) this.#renew();
+      });
+    });
+  }
+
+  async #renewHeld(): Promise<void> {
+    const next = this.#clock.now() + this.#limits.leaseMs;
+    const byLease = Map.groupBy(this.#held.keys(), (id) => this.#held.get(id) as Millis);
+    for (const [held, ids] of byLease) {
+      if (held === next) continue;
+      await this.#store.pipeline.renewLeases(ids, held, next);
+      for (const id of ids) if (this.#held.get(id) === held) this.#held.set(id, next);
+    }
+  }
+
+  #lookAtAll(): void {
+    for (const loop of this.#loops) loop.wake();
+  }
+
+  /** Sets the one timer to the next due time, and in any case no further off than the poll. */
+  #schedule(): void {
+    if (this.#scheduling || this.#stopped) return;
+    this.#scheduling = true;
+    this.#nextWake().then((at) => {
+      this.#scheduling = false;
+      if (this.#stopped) return;
+      this.#cancelWake();
+      this.#cancelWake = this.#clock.wakeAt(at, () => this.#lookAtAll());
+    });
+  }
+
+  /** Never rejects: while the database is away, the poll brings us back. */
+  async #nextWake(): Promise<Millis> {
+    const poll = this.#clock.now() + this.#limits.pollMs;
+    try {
+      const due = await this.#store.pipeline.nextDueAt();
+      // Due already means that there was no room for it: finished work makes room and looks again by itself.
+      return due === null || due <= this.#clock.now() ? poll : Math.min(poll, due);
+    } catch {
+      return poll;
+    }
+  }
+}

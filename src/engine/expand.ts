@@ -1,0 +1,216 @@
+import { newId } from "../lib/ids.ts";
+import { matchesPattern, patternPrefix } from "./list-pattern.ts";
+import type { EnvironmentId, Recipient, Request } from "./model.ts";
+import { type PlanningDeps, planMessage, type RequestContext, requestContext, type Target } from "./plan.ts";
+import type { Planned, Store } from "./ports.ts";
+import { targetOfUser } from "./target.ts";
+import { TENANT } from "./templates.ts";
+
+/** Recipients looked at per commit: enough to make the commit cheap, few enough to hold in memory. */
+export const PAGE_SIZE = 1000;
+const MAX_LISTS = 100_000;
+const TENANT_PAGE = 1000;
+
+/** Where expanding stands: which entry of the request, and after which user within it. */
+interface Cursor {
+  readonly entry: number;
+  readonly after: string | null;
+}
+
+/** Requests in the middle of expanding keep what their pages share, so that it is looked up once. */
+export class Expander {
+  readonly #store: Store;
+  readonly #deps: PlanningDeps;
+
+  constructor(store: Store, deps: PlanningDeps) {
+    this.#store = store;
+    this.#deps = deps;
+  }
+
+  /**
+   * Expands a claimed request to its end, page by page; each page is one commit with the cursor behind it. Stops early
+   * when the request is lost to another process.
+   * @param held the lease the request was claimed under. @param nextLease gives the lease for the following page.
+   * @param told is called after each commit.
+   */
+  async expand(
+    request: Request,
+    held: number,
+    nextLease: () => number,
+    told: (planned: readonly Planned[]) => void,
+    stopping: () => boolean,
+  ): Promise<"expanded" | "lost" | "stopped"> {
+    const context = await requestContext(request, this.#deps);
+    const sources = new RecipientPages(this.#store, request);
+    let current = request;
+    let lease = held;
+    for (;;) {
+      if (stopping()) return "stopped";
+      const cursor = parseCursor(current.cursor);
+      const page = await sources.read(cursor);
+      const planned = await this.#planPage(context, page.targets);
+      const next = nextLease();
+      const text = page.next === null ? null : JSON.stringify(page.next);
+      if (!(await this.#store.pipeline.commitPage(current, { held: lease, next }, text, planned))) return "lost";
+      told(planned);
+      if (text === null) return "expanded";
+      current = { ...current, cursor: text };
+      lease = next;
+    }
+  }
+
+  async #planPage(context: RequestContext, targets: readonly Target[]): Promise<readonly Planned[]> {
+    const users = targets.flatMap((target) => (target.userId === null ? [] : [target.userId]));
+    const facts = new Map(
+      (await this.#store.directory.facts(context.request.environmentId, [...new Set(users)])).map((f) => [f.userId, f]),
+    );
+    const planned: Planned[] = [];
+    for (const target of targets) {
+      const known = target.userId === null ? null : (facts.get(target.userId) ?? null);
+      planned.push(await planMessage(context, target, known, newId("msg", this.#deps.clock.now()), null, this.#deps));
+    }
+    return planned;
+  }
+}
+
+function parseCursor(text: string | null): Cursor {
+  return text === null ? { entry: 0, after: null } : (JSON.parse(text) as Cursor);
+}
+
+/** Reads the recipients of a request in pages, whatever they are named by. */
+class RecipientPages {
+  readonly #store: Store;
+  readonly #request: Request;
+  /** Lists or tenants an entry stands for, found once per entry. */
+  #group: { readonly entry: number; readonly ids: readonly string[] } | null = null;
+
+  constructor(store: Store, request: Request) {
+    this.#store = store;
+    this.#request = request;
+  }
+
+  /** A page may be empty although more follow: members that a filter drops leave no target behind. */
+  async read(cursor: Cursor): Promise<{ readonly targets: readonly Target[]; readonly next: Cursor | null }> {
+    const { recipients } = this.#request.spec;
+    const recipient = recipients[cursor.entry];
+    if (recipient === undefined) return { targets: [], next: null };
+    if (recipient.kind === "user") return this.#users(cursor.entry);
+    const { targets, after } = await this.#members(recipient, cursor);
+    if (after !== null) return { targets, next: { entry: cursor.entry, after } };
+    const entry = cursor.entry + 1;
+    return { targets, next: entry < recipients.length ? { entry, after: null } : null };
+  }
+
+  /** Users named one by one, as many in a row as fit a page. */
+  #users(from: number): { targets: readonly Target[]; next: Cursor | null } {
+    const { recipients } = this.#request.spec;
+    const targets: Target[] = [];
+    let entry = from;
+    for (; entry < recipients.length && targets.length < PAGE_SIZE; entry++) {
+      const recipient = recipients[entry] as Recipient;
+      if (recipient.kind !== "user") break;
+      targets.push(targetOfUser(entry, recipient, this.#request));
+    }
+    return { targets, next: entry < recipients.length ? { entry, after: null } : null };
+  }
+
+  async #members(
+    recipient: Exclude<Recipient, { kind: "user" }>,
+    cursor: Cursor,
+  ): Promise<{ targets: readonly Target[]; after: string | null }> {
+    const { environmentId, spec } = this.#request;
+    const directory = this.#store.directory;
+    const page = { after: cursor.after, limit: PAGE_SIZE };
+    const base = {
+      entry: cursor.entry,
+      profile: {},
+      data: recipient.data,
+      preferences: null,
+      listId: null,
+      viaTenant: false,
+      subscriptionPreferences: null,
+      tenantId: spec.tenantId ?? null,
+    };
+    if (recipient.kind === "tenant") {
+      const tenants = await this.#ids(cursor.entry, () => tenantFamily(this.#store, environmentId, recipient));
+      const members = await directory.membersOfAny(environmentId, tenants, page);
+      const targets = members.items.map(({ userId }) => ({
+        ...base,
+        userId,
+        tenantId: recipient.tenantId,
+        viaTenant: true,
+      }));
+      return { targets, after: members.next };
+    }
+    const lists =
+      recipient.kind === "list"
+        ? [recipient.listId]
+        : await this.#ids(cursor.entry, () => matchingLists(this.#store, environmentId, recipient.pattern));
+    const subscribers =
+      recipient.kind === "list"
+        ? await directory.subscribers(environmentId, recipient.listId, page)
+        : await directory.subscribersOfAny(environmentId, lists, page);
+    let items = subscribers.items;
+    if (recipient.kind === "list" && recipient.memberOf !== undefined && recipient.memberOf.length > 0) {
+      const userIds = items.map(({ userId }) => userId);
+      const members = await directory.filterMembers(environmentId, userIds, recipient.memberOf);
+      items = items.filter(({ userId }) => members.has(userId));
+    }
+    const targets = items.map(({ userId, listId, preferences }) => ({
+      ...base,
+      userId,
+      listId,
+      subscriptionPreferences: preferences,
+    }));
+    return { targets, after: subscribers.next };
+  }
+
+  async #ids(entry: number, find: () => Promise<readonly string[]>): Promise<readonly string[]> {
+    if (this.#group?.entry !== entry) this.#group = { entry, ids: await find() };
+    return this.#group.ids;
+  }
+}
+
+async function matchingLists(store: Store, environmentId: EnvironmentId, pattern: string): Promise<readonly string[]> {
+  const ids: string[] = [];
+  let after: string | null = null;
+  do {
+    const page: Awaited<ReturnType<Store["directory"]["lists"]>> = await store.directory.lists(
+      environmentId,
+      patternPrefix(pattern),
+      (id) => matchesPattern(pattern, id),
+      { after, limit: 1000 },
+    );
+    ids.push(...page.items.map((list) => list.id));
+    after = page.next;
+  } while (after !== null && ids.length < MAX_LISTS);
+  return ids;
+}
+
+/** The tenant, and on demand all its descendants. A tenant that does not exist has no members. */
+async function tenantFamily(
+  store: Store,
+  environmentId: EnvironmentId,
+  recipient: { readonly tenantId: string; readonly includeChildren: boolean },
+): Promise<readonly string[]> {
+  if (!recipient.includeChildren) return [recipient.tenantId];
+  const children = new Map<string, string[]>();
+  let after: string | null = null;
+  do {
+    const page: Awaited<ReturnType<Store["documents"]["list"]>> = await store.documents.list(environmentId, TENANT, {
+      after,
+      limit: TENANT_PAGE,
+    });
+    for (const { id, body } of page.items) {
+      const parent = body["parentId"];
+      if (typeof parent !== "string") continue;
+      const siblings = children.get(parent);
+      if (siblings === undefined) children.set(parent, [id]);
+      else siblings.push(id);
+    }
+    after = page.next;
+  } while (after !== null);
+  const family = new Set([recipient.tenantId]);
+  for (const id of family) for (const child of children.get(id) ?? []) family.add(child);
+  return [...family];
+}

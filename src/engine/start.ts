@@ -1,0 +1,131 @@
+import type { Logger } from "pino";
+import type { Clock, Millis } from "../lib/clock.ts";
+import { Acceptor } from "./accept.ts";
+import { Catalog } from "./catalog.ts";
+import { Deliverer, type Senders } from "./deliver.ts";
+import { Dispatcher, type DispatcherLimits } from "./dispatcher.ts";
+import type { Engine } from "./engine.ts";
+import { Expander } from "./expand.ts";
+import { Housekeeper } from "./housekeeping.ts";
+import { inboxActions } from "./inbox.ts";
+import type { SendSpec } from "./model.ts";
+import type { PlanningDeps, TrackingLinks } from "./plan.ts";
+import type { Bus, ContentLanguage, ProviderKind, Retention, Store } from "./ports.ts";
+
+export interface EngineOptions {
+  readonly store: Store;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly languages: ReadonlyMap<string, ContentLanguage>;
+  readonly kinds: ReadonlyMap<string, ProviderKind>;
+  readonly senders: Senders;
+  readonly tracking: TrackingLinks | null;
+  readonly publicMessageId: PlanningDeps["publicMessageId"];
+  readonly roll: () => number;
+  readonly limits: DispatcherLimits & { readonly maxBatch: number; readonly tryTimeoutMs: Millis };
+  readonly retention: Retention;
+  /** Whether this process does the work that is due, or only takes requests in. */
+  readonly deliver: boolean;
+}
+
+export interface RunningEngine extends Engine {
+  readonly dispatcher: Dispatcher;
+  /** Stops taking work and finishes or gives back what is under way. Does not close the store. */
+  stop(deadlineMs: Millis): Promise<void>;
+}
+
+/** Puts the engine together and starts it. */
+export function startEngine(options: EngineOptions): RunningEngine {
+  const { store, bus, clock, log } = options;
+  const documents: Store["documents"] = {
+    ...store.documents,
+    async write(environmentId, writes, at) {
+      const versions = await store.documents.write(environmentId, writes, at);
+      if (versions !== null)
+        for (const kind of new Set(writes.map((write) => write.kind))) bus.changed(environmentId, kind);
+      return versions;
+    },
+  };
+  const planning: PlanningDeps = {
+    catalog: new Catalog(documents, options.languages, options.kinds, bus, clock),
+    clock,
+    kinds: options.kinds,
+    languages: options.languages,
+    tracking: options.tracking,
+    publicMessageId: options.publicMessageId,
+    readMembershipProfile: async (environmentId, userId, tenantId) =>
+      (await store.directory.readMembership(environmentId, userId, tenantId))?.profile ?? null,
+  };
+  const acceptor = new Acceptor(store, planning, bus, log, options.limits);
+  const deliverer = new Deliverer({
+    store,
+    planning,
+    senders: options.senders,
+    bus,
+    clock,
+    log,
+    roll: options.roll,
+    tryTimeoutMs: options.limits.tryTimeoutMs,
+  });
+  const dispatcher = new Dispatcher(
+    store,
+    planning,
+    deliverer,
+    new Expander(store, planning),
+    bus,
+    log,
+    options.limits,
+  );
+  const housekeeper = new Housekeeper(store, clock, log, options.retention);
+  if (options.deliver) {
+    dispatcher.start();
+    housekeeper.start();
+  }
+
+  const send: Engine["send"] = (environmentId, spec, idempotency, answer) =>
+    acceptor.send(environmentId, spec, idempotency, answer);
+
+  return {
+    clock,
+    environments: store.environments,
+    directory: store.directory,
+    documents,
+    messages: store.messages,
+    idempotency: store.idempotency,
+    captured: store.captured,
+    inbox: inboxActions(store, bus, clock),
+    languages: options.languages,
+    providerKinds: options.kinds,
+    dispatcher,
+    send,
+    cancel: async (environmentId, id) => {
+      const result = await store.pipeline.cancel(environmentId, id, clock.now());
+      if (result?.canceled) log.info({ messageId: id, environmentId }, "message.canceled");
+      return result;
+    },
+    resend: async (environmentId, id) => {
+      const record = await store.messages.read(environmentId, id);
+      if (record === null) return null;
+      const { message, request } = record;
+      const original = request.spec.recipients[message.entry];
+      const recipient =
+        original?.kind === "user"
+          ? original
+          : {
+              kind: "user" as const,
+              userId: message.userId,
+              profile: {},
+              ...(original?.data === undefined ? {} : { data: original.data }),
+              ...(message.tenantId === null ? {} : { tenantId: message.tenantId }),
+            };
+      const spec: SendSpec = { ...request.spec, recipients: [recipient] };
+      const answer = await send(environmentId, spec, null, (requestId) => ({ status: 202, body: requestId }));
+      return answer.body as `req_${string}`;
+    },
+    async stop(deadlineMs) {
+      housekeeper.stop();
+      await dispatcher.stop(deadlineMs);
+    },
+  };
+}

@@ -1,0 +1,86 @@
+import { Signal } from "../lib/signal.ts";
+import type { Work } from "./ports.ts";
+
+/** Claims one kind of work as long as there is some and room for it. */
+export class WorkLoop {
+  readonly work: Work;
+  readonly #room: number;
+  readonly #claim: (limit: number) => Promise<readonly Promise<unknown>[]>;
+  #underWay = 0;
+  #claiming: Promise<void> | null = null;
+  #again = false;
+  stopped = false;
+  #idle = new Signal();
+  onFailure: (error: unknown) => void = () => {};
+  /** A piece of work has come to its end. */
+  onFinished: () => void = () => {};
+  /** Nothing more could be claimed: for lack of work, of room, or of a database. */
+  onDrained: () => void = () => {};
+
+  /**
+   * @param room how much may be under way at once.
+   * @param claim claims at most `limit` pieces and starts on them; an empty answer means nothing is due.
+   */
+  constructor(work: Work, room: number, claim: (limit: number) => Promise<readonly Promise<unknown>[]>) {
+    this.work = work;
+    this.#room = room;
+    this.#claim = claim;
+  }
+
+  /** Looks for work; a call during the look makes it look once more. */
+  wake(): void {
+    if (this.stopped) return;
+    if (this.#claiming !== null) {
+      this.#again = true;
+      return;
+    }
+    this.#claiming = this.#run().finally(() => {
+      this.#claiming = null;
+      this.onDrained();
+      this.#checkIdle();
+    });
+  }
+
+  /** Claims no more; what is under way goes on. */
+  stop(): void {
+    this.stopped = true;
+  }
+
+  /** Resolves when nothing is under way and nothing is being claimed. */
+  async idle(): Promise<void> {
+    while (this.#claiming !== null || this.#underWay > 0) await this.#idle.next();
+  }
+
+  async #run(): Promise<void> {
+    do {
+      this.#again = false;
+      const room = this.#room - this.#underWay;
+      if (room <= 0) return;
+      try {
+        const started = await this.#claim(room);
+        for (const piece of started) this.#watch(piece);
+        if (started.length > 0) this.#again = true;
+      } catch (error) {
+        this.onFailure(error);
+        return;
+      }
+    } while (this.#again && !this.stopped);
+  }
+
+  #watch(piece: Promise<unknown>): void {
+    this.#underWay++;
+    piece
+      .catch((error) => this.onFailure(error))
+      .finally(() => {
+        const wasFull = this.#underWay >= this.#room;
+        this.#underWay--;
+        this.onFinished();
+        if (wasFull) this.wake();
+        this.#checkIdle();
+      });
+  }
+
+  #checkIdle(): void {
+    if (this.#claiming === null && this.#underWay === 0) this.#idle.emit();
+  }
+}

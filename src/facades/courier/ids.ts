@@ -1,0 +1,50 @@
+/**
+ * How Courier spells ids. Requests and messages are `1-<8 hex digits: Unix seconds>-<24 hex digits>`, which is exactly
+ * our 128 bits in hex with two dashes; so nothing is stored and either spelling can be had from the other.
+ */
+import type { MessageId, RequestId } from "../../engine/model.ts";
+import { fromHex, type Id, toHex } from "../../lib/ids.ts";
+
+const COURIER_ID = /^1-([0-9a-f]{8})-([0-9a-f]{24})$/;
+/** `1-`, 8 digits, `-`, 24 digits. */
+const COURIER_ID_LENGTH = 35;
+
+/** The Courier spelling of any of our ids. */
+export function toCourierId(id: string): string {
+  const hex = toHex(id);
+  return `1-${hex.slice(0, 8)}-${hex.slice(8)}`;
+}
+
+/** @returns null when the text is not in Courier's spelling. */
+export function fromCourierId<P extends string>(prefix: P, text: string): Id<P> | null {
+  const match = COURIER_ID.exec(text);
+  return match === null ? null : fromHex(prefix, `${match[1]}${match[2]}`);
+}
+
+/** What a message is called outside: by its own id, or by request and user when it went to a member of a tenant. */
+export function publicMessageId(message: {
+  readonly viaTenant: boolean;
+  readonly requestId: RequestId;
+  readonly userId: string | null;
+  readonly messageId: MessageId;
+}): string {
+  return message.viaTenant && message.userId !== null
+    ? `${toCourierId(message.requestId)}:${message.userId}`
+    : toCourierId(message.messageId);
+}
+
+export type MessageReference =
+  | { readonly kind: "message"; readonly messageId: MessageId }
+  /** Resolve it with `messages.findByUser`. */
+  | { readonly kind: "member"; readonly requestId: RequestId; readonly userId: string };
+
+/** Reads what `publicMessageId` spelled. @returns null for anything else: there is no such message. */
+export function parsePublicMessageId(text: string): MessageReference | null {
+  if (text[COURIER_ID_LENGTH] !== ":") {
+    const messageId = fromCourierId("msg", text);
+    return messageId === null ? null : { kind: "message", messageId };
+  }
+  const requestId = fromCourierId("req", text.slice(0, COURIER_ID_LENGTH));
+  const userId = text.slice(COURIER_ID_LENGTH + 1);
+  return requestId === null || userId === "" ? null : { kind: "member", requestId, userId };
+}

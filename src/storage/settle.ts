@@ -1,0 +1,152 @@
+/**
+ * Recording what tries came to, in batches. The messages concerned are locked first: of several deliveries of one
+ * message that fail at once, each looks whether it was the last only after the one before has committed.
+ */
+import { type Delivery, MESSAGE_RANK, type MessageState } from "../engine/model.ts";
+import type { Settlement } from "../engine/ports.ts";
+import type { Dialect, Operation, Value } from "./database.ts";
+import { lockMessages, type Rise, raiseMessages } from "./message-progress.ts";
+import { insertDeliveries, markInInbox } from "./planned.ts";
+import { ATTEMPT_COLUMNS, attemptValues } from "./rows.ts";
+import { among, text, textList } from "./text.ts";
+
+const SETTLE = `update deliveries set
+    state = v.state, due_at = coalesce(v.due_at, deliveries.due_at), lease_until = null, ready_at = v.due_at,
+    attempts = deliveries.attempts + v.tried, started_at = coalesce(deliveries.started_at, v.started_at), error = v.error,
+    reference = coalesce(v.reference, deliveries.reference), sent_at = coalesce(deliveries.sent_at, v.sent_at),
+    delivered_at = coalesce(deliveries.delivered_at, v.delivered_at)
+  from :rows where deliveries.id = v.id and deliveries.state = 'pending' and deliveries.lease_until = v.held
+  returning deliveries.id`;
+
+const SETTLE_COLUMNS = {
+  id: "text",
+  held: "int",
+  state: "text",
+  due_at: "int",
+  tried: "int",
+  started_at: "int",
+  error: "text",
+  reference: "text",
+  sent_at: "int",
+  delivered_at: "int",
+} as const;
+
+/** @returns for each whether it was written; of two settlements of one delivery at most the first is. */
+export function* settle(dialect: Dialect, batch: readonly Settlement[]): Operation<readonly boolean[]> {
+  if (batch.length === 0) return [];
+  const firsts = new Map<string, Settlement>();
+  for (const settlement of batch) {
+    if (!firsts.has(settlement.delivery.id)) firsts.set(settlement.delivery.id, settlement);
+  }
+  const states = yield* lockAll(dialect, [...firsts.values()]);
+  const { rows } = yield {
+    kind: "each",
+    sql: SETTLE,
+    columns: SETTLE_COLUMNS,
+    rows: [...firsts.values()].map(settledValues),
+  };
+  const writtenIds = new Set(rows.map((row) => row.id));
+  const written = [...firsts.values()].filter((s) => writtenIds.has(s.delivery.id));
+
+  const attempts = written.flatMap((s) => (s.attempt === null ? [] : [attemptValues(s.attempt)]));
+  if (attempts.length > 0) yield { kind: "insert", table: "attempts", columns: ATTEMPT_COLUMNS, rows: attempts };
+  yield* failOver(dialect, written, states);
+  yield* raiseMessages([...written.flatMap(risesOf), ...(yield* endings(dialect, written))]);
+  return batch.map((s) => firsts.get(s.delivery.id) === s && writtenIds.has(s.delivery.id));
+}
+
+/** Only failures look at their message's other deliveries; the rest is locked too, to keep one order of locking. */
+function* lockAll(dialect: Dialect, batch: readonly Settlement[]): Operation<ReadonlyMap<string, MessageState>> {
+  // On SQLite nobody can come between, so the messages are looked at only where it matters.
+  const concerned = dialect === "sqlite" ? batch.filter((s) => s.next.state === "failed") : batch;
+  const states = new Map<string, MessageState>();
+  for (const [env, settlements] of byEnvironment(concerned)) {
+    const ids = settlements.map((s) => s.delivery.messageId);
+    for (const [id, state] of yield* lockMessages(dialect, env, ids)) states.set(id, state);
+  }
+  return states;
+}
+
+function byEnvironment(batch: readonly Settlement[]): [string, Settlement[]][] {
+  const grouped = Map.groupBy(batch, (s) => s.delivery.environmentId as string);
+  return [...grouped].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+function settledValues({ delivery, leaseUntil, attempt, next }: Settlement): Value[] {
+  const pending = next.state === "pending" ? next : null;
+  const reached = next.state === "sent" || next.state === "simulated" || next.state === "delivered" ? next : null;
+  const sentAt = reached !== null && next.state !== "simulated" ? reached.at : null;
+  const error = next.state === "pending" || next.state === "failed" ? next.error : null;
+  return [
+    delivery.id,
+    leaseUntil,
+    next.state,
+    pending?.dueAt ?? null,
+    attempt === null ? 0 : 1,
+    pending?.startedAt ?? attempt?.startedAt ?? null,
+    error,
+    reached === null || reached.reference === null ? null : JSON.stringify(reached.reference),
+    sentAt,
+    next.state === "delivered" ? next.at : null,
+  ];
+}
+
+/** Starts the deliveries that take the place of failed ones, unless their message was ended meanwhile. */
+function* failOver(
+  dialect: Dialect,
+  written: readonly Settlement[],
+  states: ReadonlyMap<string, MessageState>,
+): Operation<void> {
+  const started: Delivery[] = [];
+  for (const { delivery, next } of written) {
+    if (next.state === "failed" && isOpen(states.get(delivery.messageId))) started.push(...next.failover);
+  }
+  yield* insertDeliveries(started);
+  const items = started.filter((d) => d.channel === "inbox");
+  yield* markInInbox(dialect, items);
+  yield* raiseMessages(
+    items.map((d) => ({
+      env: d.environmentId,
+      messageId: d.messageId,
+      state: "delivered",
+      sentAt: d.createdAt,
+      deliveredAt: d.createdAt,
+    })),
+  );
+}
+
+/** Whether anything may still be started for a message in this state. */
+function isOpen(state: MessageState | undefined): boolean {
+  return state !== undefined && MESSAGE_RANK[state] < MESSAGE_RANK.canceled;
+}
+
+function risesOf({ delivery, next }: Settlement): Rise[] {
+  const message = { env: delivery.environmentId, messageId: delivery.messageId };
+  switch (next.state) {
+    case "sent":
+      return [{ ...message, state: "sent", sentAt: next.at }];
+    case "simulated":
+      return [{ ...message, state: "simulated" }];
+    case "delivered":
+      return [{ ...message, state: "delivered", sentAt: next.at, deliveredAt: next.at }];
+    default:
+      return [];
+  }
+}
+
+/** What becomes of messages whose last hope has failed. */
+function* endings(dialect: Dialect, written: readonly Settlement[]): Operation<Rise[]> {
+  const ends = new Map<string, Rise>();
+  for (const { delivery, next } of written) {
+    if (next.state !== "failed") continue;
+    const { state, reason } = next.ifLast;
+    const rise = { env: delivery.environmentId, messageId: delivery.messageId, state, reason, error: next.error };
+    ends.set(delivery.messageId, rise);
+  }
+  if (ends.size === 0) return [];
+  const sql = `select distinct message_id from deliveries
+    where ${among(dialect, "message_id")} and state in ('pending', 'sent', 'delivered')`;
+  const { rows } = yield text(dialect, sql, [textList(dialect, [...ends.keys()])]);
+  for (const row of rows) ends.delete(row.message_id as string);
+  return [...ends.values()];
+}

@@ -1,0 +1,74 @@
+/** Puts the storage together: the runner for the database at hand, and on it one store for each noun. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Store } from "../engine/ports.ts";
+import { captureStore } from "./captured.ts";
+import type { Database } from "./database.ts";
+import { delayedStore } from "./delayed.ts";
+import { deliveryStore } from "./deliveries.ts";
+import { documentStore } from "./documents.ts";
+import { environmentStore } from "./environments.ts";
+import { housekeepingStore } from "./housekeeping.ts";
+import { idempotencyStore } from "./idempotency.ts";
+import { inboxStore } from "./inbox.ts";
+import { listStore } from "./lists.ts";
+import { membershipStore } from "./memberships.ts";
+import { messageStore } from "./messages.ts";
+import { openPostgres } from "./postgres.ts";
+import { requestStore } from "./requests.ts";
+import { openSqlite } from "./sqlite.ts";
+import { tokenStore } from "./tokens.ts";
+import { userStore } from "./users.ts";
+
+/** Name of the embedded database's file inside the data directory. */
+const FILE = "carillon.db";
+
+export interface StoreOptions {
+  /** `postgres://…`; null for the embedded database. */
+  readonly url: string | null;
+  /** Where the embedded database lives; created if need be. `:memory:` keeps it in memory, for tests. */
+  readonly dataDir: string;
+  /** `full`: what is committed survives a power cut. `normal`: a crash of the process. Of the embedded database only. */
+  readonly durability: "full" | "normal";
+  /** Connections to Postgres at most; 10 by default. */
+  readonly poolSize?: number;
+}
+
+/**
+ * Opens the storage and brings its schema up to date.
+ * @throws Refusal("unavailable") while Postgres cannot be reached, Error when the database is a newer program's.
+ */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  return storeOn(await openDatabase(options));
+}
+
+/** The runner alone, for whatever needs the database but no nouns. @throws as `openStore`. */
+export async function openDatabase(options: StoreOptions): Promise<Database> {
+  if (options.url !== null) return await openPostgres(options.url, options.poolSize);
+  if (options.dataDir === ":memory:") return openSqlite(":memory:", options.durability);
+  // The database holds signing secrets and people's addresses: nobody else on the machine needs to look in.
+  await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
+  return openSqlite(join(options.dataDir, FILE), options.durability);
+}
+
+/** The stores of all nouns on one database. Closing the store closes the database. */
+export function storeOn(database: Database): Store {
+  return {
+    pipeline: { ...requestStore(database), ...delayedStore(database), ...deliveryStore(database) },
+    messages: messageStore(database),
+    inbox: inboxStore(database),
+    directory: {
+      ...userStore(database),
+      ...listStore(database),
+      ...tokenStore(database),
+      ...membershipStore(database),
+    },
+    documents: documentStore(database),
+    idempotency: idempotencyStore(database),
+    captured: captureStore(database),
+    environments: environmentStore(database),
+    housekeeping: housekeepingStore(database),
+    ping: () => database.ping(),
+    close: () => database.close(),
+  };
+}

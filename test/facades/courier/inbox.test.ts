@@ -1,0 +1,4 @@
+import { inboxScenarios } from "./inbox-scenarios.ts";
+import { startFakeTarget } from "./inbox-target.ts";
+
+inboxScenarios("a fake engine", () => startFakeTarget());
