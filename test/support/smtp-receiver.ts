@@ -221,7 +221,7 @@ function split(part: string): { headers: { [name: string]: string }; body: strin
 
 function decode(body: string, encoding: string): Buffer {
   if (/base64/i.test(encoding)) return Buffer.from(body, "base64");
-  if (/quoted-printable/i.test(encoding)) return unquote(body.replace(/[ \t]*=\r\n/g, ""));
+  if (/quoted-printable/i.test(encoding)) return unquote(body.replace(/=[ \t]*\r\n/g, ""));
   return Buffer.from(body, "latin1");
 }
 
