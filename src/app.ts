@@ -7,6 +7,7 @@ import { NetworkGuard } from "./channels/network-guard.ts";
 import { OutboundHttp } from "./channels/outbound-http.ts";
 import { providerKinds } from "./channels/registry.ts";
 import { Senders } from "./channels/senders.ts";
+import { outboundWebhookKind } from "./channels/webhook/outbound.ts";
 import type { Config } from "./config.ts";
 import { elemental } from "./content/elemental/elemental.ts";
 import type { Environment } from "./engine/model.ts";
@@ -16,12 +17,12 @@ import { type RunningEngine, startEngine } from "./engine/start.ts";
 import type { Courier } from "./facades/courier/courier.ts";
 import { courierFacade } from "./facades/courier/facade.ts";
 import { publicMessageId } from "./facades/courier/ids.ts";
+import { messageDetails, messageProviders } from "./facades/courier/message-views.ts";
 import { courierSockets } from "./facades/courier/socket.ts";
 import { trackingLinks } from "./facades/courier/tracking.ts";
 import { Credentials } from "./http/credentials.ts";
 import { demoRoutes } from "./http/demo.ts";
 import { type FirstCredentials, openFirstEnvironment } from "./http/environments.ts";
-import { metricsOf } from "./http/metrics.ts";
 import { buildServer } from "./http/server.ts";
 import { signUserToken } from "./http/user-token.ts";
 import { type Clock, systemClock } from "./lib/clock.ts";
@@ -95,7 +96,9 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
     const http = new OutboundHttp({ guard, clock });
     undo.push(() => http.close());
     const kinds = providerKinds({ guard, http, captured: store.captured, clock });
-    const senders = new Senders({ kinds, log });
+    const outbound = outboundWebhookKind({ http, clock });
+    const endpointKinds = new Map([[outbound.provider, outbound]]);
+    const senders = new Senders({ kinds: new Map([...kinds, ...endpointKinds]), log });
     undo.push(() => senders.close());
 
     const engine = startEngine({
@@ -106,6 +109,8 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       roll,
       kinds,
       senders,
+      endpointKinds,
+      describeMessage: (_via, record) => ({ ...messageDetails(record.message), providers: messageProviders(record) }),
       languages: new Map([["elemental", elemental]]),
       tracking: config.tracking === "on" ? lateLinks(publicUrl, environmentById) : null,
       publicMessageId: (_via, message) => publicMessageId({ ...message, messageId: message.id }),
@@ -133,7 +138,8 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       log,
       ping: () => store.ping(),
       maxBodyBytes: config.maxBodyBytes,
-      metrics: metricsOf({ hub, inFlight: () => engine.dispatcher.inFlight }),
+      metrics: async () =>
+        (await import("./http/metrics.ts")).metricsOf({ hub, inFlight: () => engine.dispatcher.inFlight }),
     });
     const courier: Courier = {
       engine,

@@ -1,22 +1,8 @@
 /** How `/admin` reads bodies and queries. */
 import type { FastifyRequest } from "fastify";
-import type { Static, TSchema } from "typebox";
-import { Compile } from "typebox/compile";
 import type { PageQuery } from "../engine/ports.ts";
 import { Refusal } from "../engine/refusal.ts";
 import { isId } from "../lib/ids.ts";
-
-/** A check that gives a body its type; an absent body is `{}`. It throws a Refusal that names the first field at fault. */
-export function bodyOf<T extends TSchema>(schema: T): (body: unknown) => Static<T> {
-  const check = Compile(schema);
-  return (body) => {
-    const value: unknown = body ?? {};
-    if (check.Check(value)) return value;
-    const [error] = check.Errors(value);
-    const at = error?.instancePath.slice(1).replaceAll("/", ".") || "body";
-    throw new Refusal("invalid", `${at}: ${error?.message ?? "not valid"}`, { field: at });
-  };
-}
 
 /** Query values by name; of repeated ones the last. */
 export function queryOf(request: FastifyRequest): { readonly [name: string]: string | undefined } {

@@ -5,23 +5,14 @@
 import { randomBytes } from "node:crypto";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import Type from "typebox";
+import { OUTBOUND_WEBHOOK, type OutboundWebhook } from "../engine/endpoints.ts";
 import type { Document } from "../engine/model.ts";
 import { Refusal } from "../engine/refusal.ts";
+import { bodyOf } from "../http/body.ts";
 import { isId, newId } from "../lib/ids.ts";
 import type { JsonObject } from "../lib/json.ts";
-import { bodyOf, listQuery, queryOf } from "./contract.ts";
+import { listQuery, queryOf } from "./contract.ts";
 import type { Admin } from "./routes.ts";
-
-/** Body an `OutboundWebhook`. */
-export const OUTBOUND_WEBHOOK = "outbound-webhook";
-
-export interface OutboundWebhook {
-  readonly url: string;
-  /** Signs what is sent; null leaves it unsigned. */
-  readonly secret: string | null;
-  /** Types of events; empty means all. */
-  readonly events: readonly string[];
-}
 
 export const OUTBOUND_EVENTS = [
   "message:updated",

@@ -5,11 +5,12 @@ import type { Engine } from "../engine/engine.ts";
 import type { Captured, Environment } from "../engine/model.ts";
 import { CHANNELS, type Channel, type KeyId } from "../engine/model.ts";
 import { Refusal } from "../engine/refusal.ts";
+import { bodyOf } from "../http/body.ts";
 import type { Credentials } from "../http/credentials.ts";
 import { createEnvironment, FIRST_ENVIRONMENT_ID } from "../http/environments.ts";
 import type { Principal } from "../http/principal.ts";
 import { fromHex, isId } from "../lib/ids.ts";
-import { bodyOf, listQuery, queryOf } from "./contract.ts";
+import { listQuery, queryOf } from "./contract.ts";
 import { openApi } from "./openapi.ts";
 import { outboundWebhookRoutes } from "./outbound-webhooks.ts";
 

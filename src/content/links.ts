@@ -41,7 +41,7 @@ export function withUtm(href: string, utm: RenderContext["utm"]): string {
   const added = Object.entries(utm)
     .map(([key, value]) => [key.startsWith("utm_") ? key : `utm_${key}`, value] as const)
     .filter(([key, value]) => !present.has(key) && typeof value === "string" && value !== "")
-    .map(([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value.toWellFormed())}`)
+    .map(([key, value]) => `${encodeURIComponent(key.toWellFormed())}=${encodeURIComponent(value.toWellFormed())}`)
     .join("&");
   if (added === "") return href;
   const glue = question < 0 ? "?" : query === "" || query.endsWith("&") ? "" : "&";

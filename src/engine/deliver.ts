@@ -3,10 +3,11 @@ import type { Clock, Millis } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
 import { TurnBatcher } from "../lib/turn-batcher.ts";
 import { tellDeliveries } from "./accept.ts";
+import type { Endpoints } from "./endpoints.ts";
 import type { Attempt, Delivery, MessageState, Outcome, Provider } from "./model.ts";
 import { type PlanningDeps, planFailover, requestContext } from "./plan.ts";
 import type { Bus, Outgoing, Settlement, Store } from "./ports.ts";
-import { nextStep } from "./retry.ts";
+import { nextStep, USUAL_SCHEDULE } from "./retry.ts";
 import { targetOfMessage } from "./target.ts";
 
 /** Makes tries; see channels/senders.ts. Never rejects. */
@@ -17,6 +18,7 @@ export interface Senders {
 export interface DeliverDeps {
   readonly store: Store;
   readonly planning: PlanningDeps;
+  readonly endpoints: Endpoints;
   readonly senders: Senders;
   readonly bus: Bus;
   readonly clock: Clock;
@@ -96,16 +98,23 @@ export class Deliverer {
   }
 
   async #try(delivery: Delivery, stop: AbortSignal): Promise<Outcome> {
-    const { planning, senders, store, clock, tryTimeoutMs } = this.#deps;
-    const providers = await planning.catalog.providers(delivery.environmentId);
-    const provider: Provider | undefined = providers.find((candidate) => candidate.id === delivery.providerId);
-    if (provider === undefined) return { kind: "rejected", reason: "the provider was removed" };
+    const { senders, store, clock, tryTimeoutMs } = this.#deps;
+    const provider = await this.#providerOf(delivery);
+    if (provider === null) return { kind: "rejected", reason: "the provider was removed" };
     const timeout = AbortSignal.timeout(tryTimeoutMs);
     const outcome = await senders.send({ delivery, provider, signal: AbortSignal.any([stop, timeout]) });
     if (outcome.kind === "rejected" && outcome.deadTokens !== undefined && outcome.deadTokens.length > 0) {
       await store.directory.failTokens(delivery.environmentId, outcome.deadTokens, outcome.reason, clock.now());
     }
     return outcome;
+  }
+
+  /** What the delivery goes through as it is configured now, null when that was removed. */
+  async #providerOf(delivery: Delivery): Promise<Provider | null> {
+    const { planning, endpoints } = this.#deps;
+    if (endpoints.kinds.has(delivery.provider)) return await endpoints.read(delivery);
+    const providers = await planning.catalog.providers(delivery.environmentId);
+    return providers.find((candidate) => candidate.id === delivery.providerId) ?? null;
   }
 
   async #next(delivery: Delivery, outcome: Outcome, startedAt: Millis, now: Millis): Promise<Settlement["next"]> {
@@ -117,7 +126,9 @@ export class Deliverer {
       timeoutMs: delivery.timeoutMs,
       deadlineAt: record?.message.deadlineAt ?? Number.MAX_SAFE_INTEGER,
     };
-    const step = nextStep(outcome, delivery.attempts + 1, limits, now, this.#deps.roll());
+    const kind = this.#deps.planning.kinds.get(delivery.provider) ?? this.#deps.endpoints.kinds.get(delivery.provider);
+    const schedule = kind?.retry ?? USUAL_SCHEDULE;
+    const step = nextStep(outcome, delivery.attempts + 1, schedule, limits, now, this.#deps.roll());
     if (step.kind === "retry") return { state: "pending", dueAt: step.at, error: outcome.reason, startedAt: first };
     const ifLast: { state: MessageState; reason: "provider_error" | "failed" } = {
       state: "undeliverable",

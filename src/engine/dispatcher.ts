@@ -4,7 +4,8 @@ import { Signal } from "../lib/signal.ts";
 import { tellPlanned } from "./accept.ts";
 import type { Deliverer } from "./deliver.ts";
 import type { Expander } from "./expand.ts";
-import type { Delivery, DeliveryId, Message, Request } from "./model.ts";
+import type { ChangeTeller } from "./message-changes.ts";
+import type { Delivery, DeliveryId, Message, MessageChange, Request } from "./model.ts";
 import { type PlanningDeps, planMessage, requestContext } from "./plan.ts";
 import type { Bus, Planned, Store, Work } from "./ports.ts";
 import { targetOfMessage } from "./target.ts";
@@ -18,9 +19,13 @@ export interface DispatcherLimits {
   readonly maxInFlight: number;
 }
 
+/** Changes are told in batches, so that a commit is shared; so many batches may be under way. */
+const CHANGE_BATCH = 100;
+const CHANGE_BATCHES = 2;
+
 /**
  * Finds work whose time has come and sees to it that it is done: requests to expand, messages to plan, deliveries to
- * try. Which work is due, and who owns it, is only ever in the database; what is kept here may be lost at any moment.
+ * try, changes to tell endpoints of. Which work is due, and who owns it, is only ever in the database; what is kept here may be lost at any moment.
  *
  *   asleep ──(look now, a due time, the poll)──▶ claiming ──(nothing due)──▶ asleep
  *                                                 └──▶ working on what was claimed, renewing its leases
@@ -30,6 +35,7 @@ export class Dispatcher {
   readonly #deps: PlanningDeps;
   readonly #deliverer: Deliverer;
   readonly #expander: Expander;
+  readonly #teller: ChangeTeller;
   readonly #bus: Bus;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -52,6 +58,7 @@ export class Dispatcher {
     deps: PlanningDeps,
     deliverer: Deliverer,
     expander: Expander,
+    teller: ChangeTeller,
     bus: Bus,
     log: Logger,
     limits: DispatcherLimits,
@@ -60,6 +67,7 @@ export class Dispatcher {
     this.#deps = deps;
     this.#deliverer = deliverer;
     this.#expander = expander;
+    this.#teller = teller;
     this.#bus = bus;
     this.#clock = deps.clock;
     this.#log = log;
@@ -68,6 +76,7 @@ export class Dispatcher {
       new WorkLoop("requests", 4, (limit) => this.#claimRequests(limit)),
       new WorkLoop("messages", limits.maxInFlight, (limit) => this.#claimMessages(limit)),
       new WorkLoop("deliveries", limits.maxInFlight, (limit) => this.#claimDeliveries(limit)),
+      new WorkLoop("changes", CHANGE_BATCHES, () => this.#claimChanges()),
     ];
     for (const loop of this.#loops) {
       loop.onFailure = (error) => this.#log.warn({ err: error, work: loop.work }, "dispatcher.failed");
@@ -179,6 +188,19 @@ export class Dispatcher {
       planned.filter((_, i) => written[i]),
     );
     this.#log.info({ messages: messages.length, planned: written.filter(Boolean).length }, "messages.resumed");
+  }
+
+  async #claimChanges(): Promise<readonly Promise<unknown>[]> {
+    const now = this.#clock.now();
+    const leaseUntil = now + this.#limits.leaseMs;
+    const changes = await this.#store.messageChanges.claim(now, CHANGE_BATCH, leaseUntil);
+    return changes.length === 0 ? [] : [this.#tellOf(changes, leaseUntil)];
+  }
+
+  async #tellOf(changes: readonly MessageChange[], leaseUntil: Millis): Promise<void> {
+    const planned = await this.#teller.tell(changes, leaseUntil);
+    tellPlanned(this.#bus, planned);
+    this.#log.info({ changes: changes.length, messages: planned.length }, "changes.told");
   }
 
   async #claimDeliveries(limit: number): Promise<readonly Promise<unknown>[]> {

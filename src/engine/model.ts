@@ -14,7 +14,9 @@ export type MessageId = Id<"msg">;
 export type DeliveryId = Id<"dlv">;
 export type AttemptId = Id<"att">;
 export type EventId = Id<"evt">;
-export type ProviderId = Id<"prv">;
+export type EndpointId = Id<"ohk">;
+/** Where deliveries go through: a provider as it is configured, or an endpoint. */
+export type ProviderId = Id<"prv"> | EndpointId;
 /** Key of a kind of provider in the registry, for example `smtp`. */
 export type ProviderKindName = string;
 
@@ -260,6 +262,25 @@ export interface Message {
   readonly canceledAt: Millis | null;
   /** After this, nothing is tried any more. */
   readonly deadlineAt: Millis;
+  /**
+   * Set on a message that goes to endpoints instead of a recipient: its deliveries are message × endpoint. `recipient`
+   * is then the id of what it tells of. Lists of messages leave it out, and it is no change to tell endpoints of.
+   */
+  readonly toEndpoints?: true;
+}
+
+/**
+ * What a message became at one change: kept from the commit of the change until the endpoints that want to know have
+ * their deliveries. Of one message and state there is at most one.
+ */
+export interface MessageChange
+  extends Pick<
+    Message,
+    "environmentId" | "state" | "reason" | "error" | "sentAt" | "deliveredAt" | "openedAt" | "clickedAt" | "canceledAt"
+  > {
+  readonly messageId: MessageId;
+  /** Rises when the same is noted again before it was told. */
+  readonly revision: number;
 }
 
 /** A route with everything unusable taken out. A leaf is one provider of one channel. */

@@ -504,15 +504,17 @@ function renderContext(message: Message, deliveryId: DeliveryId, leaf: PlanLeaf,
   const tracking = deps.tracking;
   const html = leaf.channel === "email";
   const content = context.content.kind === "found" ? context.content.content : null;
+  const messageId = deps.publicMessageId(spec.via, message);
   return {
     data: mergedData(spec, target),
     profile: surroundings.profile,
     tenant: surroundings.tenant?.variables ?? {},
     brand: {},
     builtIns: {
-      event: message.event,
-      messageId: deps.publicMessageId(spec.via, message),
-      recipient: message.recipient,
+      // A message without event or address is called by its own id, in the spelling that its sender knows.
+      event: message.event === "" ? messageId : message.event,
+      messageId,
+      recipient: message.recipient === message.id ? messageId : message.recipient,
       template: message.templateId,
       subscriptionTopicId: spec.topicId ?? content?.topicId ?? null,
       courier: {

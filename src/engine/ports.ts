@@ -23,6 +23,7 @@ import type {
   List,
   Membership,
   Message,
+  MessageChange,
   MessageEvent,
   MessageId,
   MessageState,
@@ -155,6 +156,26 @@ export interface PipelineStore {
     id: MessageId,
     at: Millis,
   ): Promise<{ message: Message; canceled: boolean } | null>;
+}
+
+// ——— telling endpoints ———————————————————————————————————————————————————————————————————————————————————————————
+
+/**
+ * Changes of messages that endpoints may want to know of. Whatever changes a message's state, or how far a provider of
+ * it is, notes it here in its own commit, if the environment has an endpoint. Nobody has to ask for that.
+ */
+export interface MessageChangeStore {
+  /** Claims changes until `leaseUntil`; those of one message in the order of their states. */
+  claim(now: Millis, limit: number, leaseUntil: Millis): Promise<readonly MessageChange[]>;
+  /**
+   * Replaces claimed changes by the messages that tell endpoints of them; null when nobody wants to know. In one commit.
+   * @returns for each whether it was written; false when it is no longer under `leaseUntil`: another has claimed it, or
+   *   the message has changed again so that what was made of it may be out of date.
+   */
+  replace(
+    told: readonly { readonly change: MessageChange; readonly by: (Planned & { readonly request: Request }) | null }[],
+    leaseUntil: Millis,
+  ): Promise<readonly boolean[]>;
 }
 
 // ——— reading messages ————————————————————————————————————————————————————————————————————————————————————————————
@@ -475,6 +496,7 @@ export interface HousekeepingStore {
 export interface Store {
   readonly pipeline: PipelineStore;
   readonly messages: MessageStore;
+  readonly messageChanges: MessageChangeStore;
   readonly inbox: InboxStore;
   readonly directory: DirectoryStore;
   readonly documents: DocumentStore;
@@ -557,6 +579,16 @@ export interface SettingField {
   readonly description: string;
 }
 
+/** When to try again what failed. */
+export interface RetrySchedule {
+  /** After the first try, the second, …; the last one stays. */
+  readonly waitsMs: readonly [Millis, ...Millis[]];
+  /** Share by which a wait is spread to both sides, so that what failed together does not come back together. */
+  readonly jitter: number;
+  /** Tries at most, the first included. How long to go on in time is the delivery's own limit. */
+  readonly maxAttempts: number;
+}
+
 /** A kind of provider: an entry of the registry in channels/registry.ts. */
 export interface ProviderKind {
   readonly provider: string;
@@ -576,6 +608,8 @@ export interface ProviderKind {
   ): JsonObject | null;
   /** Null for the inbox, whose deliveries are complete when they are stored. */
   readonly open: ((provider: Provider) => Sender) | null;
+  /** Absent: the usual one of engine/retry.ts. */
+  readonly retry?: RetrySchedule;
 }
 
 // ——— realtime ————————————————————————————————————————————————————————————————————————————————————————————————————
@@ -605,7 +639,7 @@ export type InboxEvent =
       readonly via: string;
     };
 
-export type Work = "requests" | "messages" | "deliveries";
+export type Work = "requests" | "messages" | "deliveries" | "changes";
 
 /** Carries shouts between the parts of one process and, later, between processes. Delivery is best effort. */
 export interface Bus {

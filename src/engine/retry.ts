@@ -1,18 +1,19 @@
 import type { Millis } from "../lib/clock.ts";
 import type { Outcome } from "./model.ts";
+import type { RetrySchedule } from "./ports.ts";
 
-/**
- * Waits between attempts at one provider, before jitter: half a second, doubling up to a minute. How long to go on is
- * not said here but by the provider's time limit.
- */
-const FIRST_WAIT_MS: Millis = 500;
-const LONGEST_WAIT_MS: Millis = 60_000;
+/** For kinds of provider without a schedule of their own: half a second, doubling up to a minute, until time is over. */
+export const USUAL_SCHEDULE: RetrySchedule = {
+  waitsMs: [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000],
+  jitter: 0.25,
+  maxAttempts: Number.POSITIVE_INFINITY,
+};
 
 export type NextStep =
   | { readonly kind: "done" }
   | { readonly kind: "retry"; readonly at: Millis }
   /** This provider is over; whether another one follows is the plan's business. */
-  | { readonly kind: "give-up"; readonly why: "rejected" | "time-over" };
+  | { readonly kind: "give-up"; readonly why: "rejected" | "time-over" | "attempts-over" };
 
 export interface Limits {
   /** When the provider was first called. */
@@ -27,13 +28,21 @@ export interface Limits {
  * @param attempts made so far, this one included.
  * @param roll a number in [0, 1), for jitter.
  */
-export function nextStep(outcome: Outcome, attempts: number, limits: Limits, now: Millis, roll: number): NextStep {
+export function nextStep(
+  outcome: Outcome,
+  attempts: number,
+  { waitsMs, jitter, maxAttempts }: RetrySchedule,
+  limits: Limits,
+  now: Millis,
+  roll: number,
+): NextStep {
   if (outcome.kind === "sent") return { kind: "done" };
   if (outcome.kind === "rejected") return { kind: "give-up", why: "rejected" };
-  const step = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(attempts - 1, 20));
-  const wait = step * (0.75 + roll / 2);
+  if (attempts >= maxAttempts) return { kind: "give-up", why: "attempts-over" };
+  const step = waitsMs[Math.min(attempts, waitsMs.length) - 1] ?? waitsMs[0];
+  const wait = step * (1 - jitter + 2 * jitter * roll);
   // Retry-After may lengthen the wait, but never past twice our longest: a receiver must not be able to park our queue.
-  const asked = outcome.notBefore === undefined ? 0 : Math.min(outcome.notBefore - now, 2 * LONGEST_WAIT_MS);
+  const asked = outcome.notBefore === undefined ? 0 : Math.min(outcome.notBefore - now, 2 * Math.max(...waitsMs));
   const at = Math.round(now + Math.max(wait, asked));
   if (at >= Math.min(limits.startedAt + limits.timeoutMs, limits.deadlineAt))
     return { kind: "give-up", why: "time-over" };

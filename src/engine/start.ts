@@ -4,10 +4,12 @@ import { Acceptor } from "./accept.ts";
 import { Catalog } from "./catalog.ts";
 import { Deliverer, type Senders } from "./deliver.ts";
 import { Dispatcher, type DispatcherLimits } from "./dispatcher.ts";
+import { Endpoints } from "./endpoints.ts";
 import type { Engine } from "./engine.ts";
 import { Expander } from "./expand.ts";
 import { Housekeeper } from "./housekeeping.ts";
 import { inboxActions } from "./inbox.ts";
+import { ChangeTeller, type DescribeMessage, shoutingStore } from "./message-changes.ts";
 import type { SendSpec } from "./model.ts";
 import type { PlanningDeps, TrackingLinks } from "./plan.ts";
 import type { Bus, ContentLanguage, ProviderKind, Retention, Store } from "./ports.ts";
@@ -20,6 +22,10 @@ export interface EngineOptions {
   readonly languages: ReadonlyMap<string, ContentLanguage>;
   readonly kinds: ReadonlyMap<string, ProviderKind>;
   readonly senders: Senders;
+  /** Kinds that send to endpoints; without one, endpoints are told nothing. `senders` knows them too. */
+  readonly endpointKinds?: ReadonlyMap<string, ProviderKind>;
+  /** What endpoints are told of a message that changed. */
+  readonly describeMessage?: DescribeMessage;
   readonly tracking: TrackingLinks | null;
   readonly publicMessageId: PlanningDeps["publicMessageId"];
   readonly roll: () => number;
@@ -37,16 +43,18 @@ export interface RunningEngine extends Engine {
 
 /** Puts the engine together and starts it. */
 export function startEngine(options: EngineOptions): RunningEngine {
-  const { store, bus, clock, log } = options;
+  const { bus, clock, log } = options;
   const documents: Store["documents"] = {
-    ...store.documents,
+    ...options.store.documents,
     async write(environmentId, writes, at) {
-      const versions = await store.documents.write(environmentId, writes, at);
+      const versions = await options.store.documents.write(environmentId, writes, at);
       if (versions !== null)
         for (const kind of new Set(writes.map((write) => write.kind))) bus.changed(environmentId, kind);
       return versions;
     },
   };
+  const endpoints = new Endpoints(options.endpointKinds ?? new Map(), documents, bus, clock);
+  const store = shoutingStore(options.store, endpoints, bus);
   const planning: PlanningDeps = {
     catalog: new Catalog(documents, options.languages, options.kinds, bus, clock),
     clock,
@@ -61,6 +69,7 @@ export function startEngine(options: EngineOptions): RunningEngine {
   const deliverer = new Deliverer({
     store,
     planning,
+    endpoints,
     senders: options.senders,
     bus,
     clock,
@@ -73,6 +82,7 @@ export function startEngine(options: EngineOptions): RunningEngine {
     planning,
     deliverer,
     new Expander(store, planning),
+    new ChangeTeller({ store, endpoints, describeMessage: options.describeMessage ?? null, clock, log }),
     bus,
     log,
     options.limits,

@@ -20,6 +20,14 @@ export function asRefusal(error: unknown): Refusal | null {
   return new Refusal(CODE_BY_STATUS[statusCode] ?? "invalid", error.message, { cause: error });
 }
 
+/** Longest message of a refusal that goes out, in UTF-16 units: messages quote what came, and that may be megabytes. */
+const MAX_SHOWN_LENGTH = 2_000;
+
+/** A refusal's text as callers get it. Applied where the answer is written, so that no check has to think of it. */
+export function shownText(text: string): string {
+  return text.length <= MAX_SHOWN_LENGTH ? text : `${text.slice(0, MAX_SHOWN_LENGTH).toWellFormed()}…`;
+}
+
 const CODE_BY_STATUS: { readonly [status: number]: RefusalCode } = {
   401: "unauthenticated",
   403: "forbidden",

@@ -3,21 +3,21 @@ import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from "fastify";
 import type { Logger } from "pino";
-import { collectDefaultMetrics, Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import { Refusal, type RefusalCode } from "../engine/refusal.ts";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
 import { addCors, setCorsHeaders } from "./cors.ts";
 import { addJsonBodies } from "./json-body.ts";
-import { asRefusal, STATUS_BY_CODE } from "./refusals.ts";
+import { asRefusal, STATUS_BY_CODE, shownText } from "./refusals.ts";
 
 export interface ServerOptions {
   readonly clock: Clock;
   readonly log: Logger;
   /** Resolves if the store can be used; asked by `/readyz`. */
   readonly ping: () => Promise<void>;
-  /** Printed by `/metrics`. Without one, the server makes its own, of the process alone. */
-  readonly metrics?: Registry;
+  /** What `/metrics` prints; asked for with the first call of it. Without one there is no such path. */
+  readonly metrics?: () => Promise<Registry>;
   /** Larger bodies are refused with 413. Courier's limit by default. */
   readonly maxBodyBytes?: number;
 }
@@ -92,9 +92,9 @@ function answerError(log: Logger, error: unknown, request: FastifyRequest, reply
   if (refusal === null) log.error({ err: error, requestId: request.id }, "http.failed");
   if (refusal?.retryAfterMs !== undefined) reply.header("retry-after", Math.ceil(refusal.retryAfterMs / 1000));
   reply.code(refusal === null ? 500 : STATUS_BY_CODE[refusal.code]).send({
-    message: refusal?.message ?? "Internal error",
+    message: shownText(refusal?.message ?? "Internal error"),
     type: refusal === null ? "api_error" : TYPE_BY_CODE[refusal.code],
-    ...(refusal?.field === undefined ? {} : { field: refusal.field }),
+    ...(refusal?.field === undefined ? {} : { field: shownText(refusal.field) }),
   });
 }
 
@@ -136,7 +136,7 @@ const TYPE_BY_CODE: { readonly [code in RefusalCode]: string } = {
 };
 
 function addProbes(app: FastifyInstance, options: ServerOptions): void {
-  const metrics = options.metrics ?? processMetrics();
+  const { metrics } = options;
   app.get("/health", () => ({ status: "ok" }));
   app.get("/livez", () => ({ status: "ok" }));
   app.get("/readyz", async (_request, reply) => {
@@ -153,11 +153,11 @@ function addProbes(app: FastifyInstance, options: ServerOptions): void {
       clearTimeout(timer);
     }
   });
-  app.get("/metrics", async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));
-}
-
-function processMetrics(): Registry {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  return registry;
+  if (metrics === undefined) return;
+  let registry: Promise<Registry> | null = null;
+  app.get("/metrics", async (_request, reply) => {
+    registry ??= metrics();
+    const known = await registry;
+    return reply.type(known.contentType).send(await known.metrics());
+  });
 }

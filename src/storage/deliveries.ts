@@ -59,7 +59,7 @@ export function deliveryStore(db: Database): QueueMethods {
       db.read(function* () {
         const earliest = (table: string): string =>
           `(select min(ready_at) from ${table} where ready_at is not null) as ${table}`;
-        const sql = `select ${["requests", "messages", "deliveries"].map(earliest).join(", ")}`;
+        const sql = `select ${["requests", "messages", "deliveries", "message_changes"].map(earliest).join(", ")}`;
         const { rows } = yield text(dialect, sql, []);
         const times = Object.values(rows[0] ?? {}).filter((at) => at !== null) as number[];
         return times.length === 0 ? null : Math.min(...times);

@@ -2,6 +2,7 @@
 import type { Delivery, EnvironmentId, InboxItem, MessageId } from "../engine/model.ts";
 import type { InboxFilter, InboxStore, ItemChange, ItemChanged, PageQuery, Progress } from "../engine/ports.ts";
 import type { Millis } from "../lib/clock.ts";
+import { noteHeard } from "./change-notes.ts";
 import type { Database, Operation } from "./database.ts";
 import { bucketOf, bucketsOf, CountChanges } from "./inbox-counts.ts";
 import { conditionsOf, idsOf, matches, pilesOf } from "./inbox-query.ts";
@@ -234,6 +235,7 @@ export function inboxStore(db: Database): InboxStore {
       suffix: "on conflict (message_id, id) do nothing",
     };
     yield* raiseMessages(ours.flatMap((step) => riseOf(environmentId, step)));
+    yield* noteHeard(ours.map((step) => step.event));
   }
 
   function* expire(now: Millis, limit: number): Operation<number> {

@@ -119,7 +119,7 @@ function listStatement(
   filter: MessageFilter,
   page: PageQuery,
 ): TextStatement {
-  const where: string[] = ["m.env_id = ?"];
+  const where: string[] = ["m.env_id = ?", "m.to_endpoints = 0"];
   const params: Value[] = [environmentId];
   const also = (condition: string, ...values: Value[]): void => {
     where.push(condition);

@@ -7,8 +7,52 @@ import type { Dialect } from "./database.ts";
 /** A program never opens a database that is newer than this. */
 export const SCHEMA_VERSION = 1;
 
+/**
+ * Whoever changes the state of a message thereby notes it in `message_changes`, in the same commit and without knowing
+ * of it, if its environment has an endpoint (see change-notes.ts, also for inserts on SQLite).
+ *
+ * Without the partial index on endpoints, the trigger on inserts cost Postgres 11.7 µs a send (batches of 100) in an
+ * environment with 300 documents and no endpoint, 0.9 µs in one with 3,000; with it, nothing that could be measured.
+ */
+const NOTE_MESSAGE_CHANGES = ((): { readonly [dialect in Dialect]: readonly string[] } => {
+  const columns = `env_id, message_id, state, reason, error, sent_at, delivered_at, opened_at, clicked_at, canceled_at,
+    lease_until, ready_at, revision`;
+  const values = (m: string): string =>
+    `${m}.env_id, ${m}.id, ${m}.state, ${m}.reason, ${m}.error, ${m}.sent_at, ${m}.delivered_at, ${m}.opened_at,
+    ${m}.clicked_at, ${m}.canceled_at, null, 0, 1`;
+  const isWanted = (m: string): string =>
+    `exists (select 1 from documents as d where d.env_id = ${m}.env_id and d.kind = 'outbound-webhook')`;
+  // The same state again, before anyone was told or while that is being prepared: once will do, but with the news.
+  const again = `on conflict (env_id, message_id, state) do update set reason = excluded.reason, error = excluded.error,
+    sent_at = excluded.sent_at, delivered_at = excluded.delivered_at, opened_at = excluded.opened_at,
+    clicked_at = excluded.clicked_at, canceled_at = excluded.canceled_at, lease_until = null,
+    ready_at = excluded.ready_at, revision = message_changes.revision + 1`;
+  const note = `insert into message_changes (${columns}) values (${values("new")}) ${again};`;
+  return {
+    sqlite: [
+      `create trigger messages_updated after update of state on messages
+       when new.state <> old.state and new.to_endpoints = 0 and ${isWanted("new")} begin ${note} end`,
+    ],
+    postgres: [
+      // Once for all rows of a statement: a call for each would cost as much as inserting it.
+      `create function note_inserted_messages() returns trigger language plpgsql as $$ begin
+         insert into message_changes (${columns}) select ${values("m")} from inserted as m
+         where m.to_endpoints = 0 and ${isWanted("m")}; return null; end $$`,
+      `create trigger messages_inserted after insert on messages referencing new table as inserted
+       for each statement execute function note_inserted_messages()`,
+      `create function note_updated_message() returns trigger language plpgsql as $$ begin
+         if ${isWanted("new")} then ${note} end if; return null; end $$`,
+      `create trigger messages_updated after update of state on messages for each row
+       when (new.state <> old.state and new.to_endpoints = 0) execute function note_updated_message()`,
+    ],
+  };
+})();
+
+/** One text for both databases, or where they speak differently one for each. */
+type Statement = string | { readonly [dialect in Dialect]: readonly string[] };
+
 /** Statements that lead from one version to the next. */
-const STEPS: readonly (readonly string[])[] = [
+const STEPS: readonly (readonly Statement[])[] = [
   [
     `create table environments (
       id text not null primary key, name text not null, signing_secret text not null, public_key text not null,
@@ -37,7 +81,7 @@ const STEPS: readonly (readonly string[])[] = [
       tags text not null, trace_id text, preferences text, stored_profile text, plan text,
       due_at bigint, lease_until bigint, ready_at bigint, created_at bigint not null, planned_at bigint,
       sent_at bigint, delivered_at bigint, opened_at bigint, clicked_at bigint, canceled_at bigint,
-      deadline_at bigint not null, in_inbox bigint not null, primary key (env_id, id))`,
+      deadline_at bigint not null, in_inbox bigint not null, to_endpoints bigint not null, primary key (env_id, id))`,
     "create index messages_age on messages (in_inbox, created_at)",
     "create index messages_request on messages (request_id, id)",
     "create index messages_recipient on messages (env_id, recipient, id)",
@@ -120,6 +164,15 @@ const STEPS: readonly (readonly string[])[] = [
       at bigint not null, primary key (env_id, id))`,
     "create index captured_message on captured (env_id, message_id, id)",
     "create index captured_at on captured (at)",
+
+    `create table message_changes (
+      env_id text not null, message_id text not null, state text not null, reason text, error text,
+      sent_at bigint, delivered_at bigint, opened_at bigint, clicked_at bigint, canceled_at bigint,
+      lease_until bigint, ready_at bigint not null, revision bigint not null,
+      primary key (env_id, message_id, state)) without rowid`,
+    "create index message_changes_ready on message_changes (ready_at, message_id)",
+    "create index documents_endpoints on documents (env_id) where kind = 'outbound-webhook'",
+    NOTE_MESSAGE_CHANGES,
   ],
 ];
 
@@ -136,7 +189,7 @@ export function stepsFrom(version: number, dialect: Dialect): readonly string[] 
   }
   return STEPS.slice(version)
     .flat()
-    .map((statement) => ddl(statement, dialect));
+    .flatMap((statement) => (typeof statement === "string" ? [ddl(statement, dialect)] : statement[dialect]));
 }
 
 /**

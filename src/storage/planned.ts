@@ -1,6 +1,7 @@
 /** Writing messages with the deliveries they start with: the part that accepting and expanding share. */
 import type { Delivery } from "../engine/model.ts";
 import type { Planned } from "../engine/ports.ts";
+import { noteBorn } from "./change-notes.ts";
 import type { Dialect, Operation, Value } from "./database.ts";
 import { bucketOf, CountChanges } from "./inbox-counts.ts";
 import { DELIVERY_COLUMNS, deliveryValues, MESSAGE_COLUMNS, messageValues } from "./rows.ts";
@@ -9,8 +10,8 @@ import { among, text, textList } from "./text.ts";
 
 const TAG_COLUMNS = columnsOf("message_tags");
 
-/** Inserts new messages, their tags, their deliveries, and puts inbox items on their piles. */
-export function* insertPlanned(planned: readonly Planned[]): Operation<void> {
+/** Inserts new messages, their tags, their deliveries, puts inbox items on their piles and notes the messages. */
+export function* insertPlanned(dialect: Dialect, planned: readonly Planned[]): Operation<void> {
   if (planned.length === 0) return;
   yield {
     kind: "insert",
@@ -21,6 +22,10 @@ export function* insertPlanned(planned: readonly Planned[]): Operation<void> {
   yield* insertTags(planned);
   const deliveries = planned.length === 1 ? planned[0]?.deliveries : planned.flatMap((p) => p.deliveries);
   yield* insertDeliveries(deliveries ?? []);
+  yield* noteBorn(
+    dialect,
+    planned.map((p) => p.message),
+  );
 }
 
 /** Most messages have no tags, and then no statement is run. Repeating a tag does no harm. */

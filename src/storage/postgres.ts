@@ -12,6 +12,7 @@ import type { Database, EachStatement, InsertStatement, Operation, Result, Row, 
 import { SCHEMA_VERSION, stepsFrom } from "./migrations.ts";
 import { kindOf } from "./schema.ts";
 
+/** For a new connection, and for one of the pool to become free: who waits longer is better told to come back. */
 const CONNECT_TIMEOUT_MS = 3000;
 /** No statement of ours takes this long; one that does waits for a lock that someone has forgotten. */
 const STATEMENT_TIMEOUT_MS = 30_000;
@@ -71,6 +72,8 @@ class PostgresDatabase implements Database {
   readonly #longReads = new Set<string>();
   readonly #names = new Map<string, string>();
   #ended = false;
+  /** Calls under way, which closing waits for. */
+  readonly #running = new Set<Promise<unknown>>();
 
   constructor(pool: Pool) {
     this.#pool = pool;
@@ -118,13 +121,24 @@ class PostgresDatabase implements Database {
   async close(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
+    await Promise.allSettled(this.#running);
     await this.#pool.end();
   }
 
-  async #withRetry<T>(run: (client: PoolClient) => Promise<T>): Promise<T> {
+  #withRetry<T>(run: (client: PoolClient) => Promise<T>): Promise<T> {
+    if (this.#ended) {
+      return Promise.reject(new Refusal("unavailable", "the database is closed", { retryAfterMs: 1000 }));
+    }
+    const running = this.#tryRepeatedly(run);
+    this.#running.add(running);
+    const done = (): unknown => this.#running.delete(running);
+    running.then(done, done);
+    return running;
+  }
+
+  async #tryRepeatedly<T>(run: (client: PoolClient) => Promise<T>): Promise<T> {
     for (let round = 1; ; round++) {
       try {
-        if (this.#ended) throw new Refusal("unavailable", "the database is closed", { retryAfterMs: 1000 });
         return await this.#withClient(run);
       } catch (error) {
         if (!isConflict(error) || round === RUNS) throw translated(error);
@@ -249,22 +263,24 @@ function transposed(width: number, rows: readonly (readonly Value[])[]): string[
 }
 
 async function migrate(pool: Pool): Promise<void> {
-  const client = await pool.connect();
+  const client = await asked(pool.connect());
+  const ask = (sql: string, values: Value[] = []) => asked(client.query<{ version: number | null }>(sql, values));
   try {
-    await client.query("begin");
-    await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
-    await client.query("create table if not exists schema_version (version bigint not null)");
-    const { rows } = await client.query<{ version: number }>("select max(version) as version from schema_version");
+    await ask("begin");
+    // Others that open the same database wait here, and then find nothing left to do.
+    await ask("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
+    await ask("create table if not exists schema_version (version bigint not null)");
+    const { rows } = await ask("select max(version) as version from schema_version");
     const found = rows[0]?.version ?? 0;
-    for (const statement of stepsFrom(found, "postgres")) await client.query(statement);
-    if (found < SCHEMA_VERSION) await client.query("insert into schema_version values ($1)", [SCHEMA_VERSION]);
-    await client.query("commit");
+    for (const statement of stepsFrom(found, "postgres")) await ask(statement);
+    if (found < SCHEMA_VERSION) await ask("insert into schema_version values ($1)", [SCHEMA_VERSION]);
+    await ask("commit");
   } catch (error) {
-    await client.query("rollback").catch(() => {});
+    // The pool is closed over this, and an open transaction ends with its connection.
+    client.release(true);
     throw error;
-  } finally {
-    client.release();
   }
+  client.release();
 }
 
 /** The client failed rather than the statement: refused, cut off, silent for too long. */

@@ -11,7 +11,7 @@ import type { EnvironmentId, Request } from "../engine/model.ts";
 import type { Acceptance, Accepted, PipelineStore } from "../engine/ports.ts";
 import type { Database, Operation } from "./database.ts";
 import { insertPlanned } from "./planned.ts";
-import { REQUEST_COLUMNS, requestOf, requestValues, RETURN_REQUEST, SELECT_REQUEST } from "./rows.ts";
+import { REQUEST_COLUMNS, RETURN_REQUEST, requestOf, requestValues, SELECT_REQUEST } from "./rows.ts";
 import { columnsOf } from "./schema.ts";
 import { byCodePoints, text } from "./text.ts";
 
@@ -58,7 +58,7 @@ export function requestStore(db: Database): RequestMethods {
           ],
         );
         if (changes === 0) return false;
-        yield* insertPlanned(planned);
+        yield* insertPlanned(db.dialect, planned);
         return true;
       }),
   };
@@ -73,7 +73,8 @@ export function requestStore(db: Database): RequestMethods {
         columns: REQUEST_COLUMNS,
         rows: fresh.map(({ request, planned }) => requestValues(request, planned.length > 0)),
       };
-      yield* insertPlanned(fresh.length === 1 ? (fresh[0] as Acceptance).planned : fresh.flatMap((a) => a.planned));
+      const all = fresh.length === 1 ? (fresh[0] as Acceptance).planned : fresh.flatMap((a) => a.planned);
+      yield* insertPlanned(db.dialect, all);
     }
     return results ?? batch.map(() => ACCEPTED);
   }

@@ -126,12 +126,13 @@ export function messageValues(m: Message, deliveries: readonly Delivery[]): Valu
     m.canceledAt,
     m.deadlineAt,
     deliveries.some((d) => bucketOf(d) !== null) ? 1 : 0,
+    m.toEndpoints === true ? 1 : 0,
   ];
 }
 
 export function messageOf(found: Row): Message {
   const row = found as RowOf<"messages">;
-  return {
+  const message: Message = {
     id: row.id as Message["id"],
     environmentId: row.env_id as EnvironmentId,
     requestId: row.request_id as Message["requestId"],
@@ -162,6 +163,7 @@ export function messageOf(found: Row): Message {
     canceledAt: row.canceled_at,
     deadlineAt: row.deadline_at,
   };
+  return row.to_endpoints === 0 ? message : { ...message, toEndpoints: true };
 }
 
 /** An inbox item is delivered by being stored; nobody will ever claim it. */

@@ -79,6 +79,7 @@ export const TABLES = {
     canceled_at: "int?",
     deadline_at: "int",
     in_inbox: "int",
+    to_endpoints: "int",
   },
   message_tags: { env_id: "text", tag: "text", message_id: "text" },
   message_events: {
@@ -195,6 +196,21 @@ export const TABLES = {
     address: "text",
     payload: "text",
     at: "int",
+  },
+  message_changes: {
+    env_id: "text",
+    message_id: "text",
+    state: "text",
+    reason: "text?",
+    error: "text?",
+    sent_at: "int?",
+    delivered_at: "int?",
+    opened_at: "int?",
+    clicked_at: "int?",
+    canceled_at: "int?",
+    lease_until: "int?",
+    ready_at: "int",
+    revision: "int",
   },
 } as const satisfies { readonly [table: string]: { readonly [column: string]: ColumnKind } };
 

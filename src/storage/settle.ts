@@ -4,6 +4,7 @@
  */
 import { type Delivery, MESSAGE_RANK, type MessageState } from "../engine/model.ts";
 import type { Settlement } from "../engine/ports.ts";
+import { noteTried } from "./change-notes.ts";
 import type { Dialect, Operation, Value } from "./database.ts";
 import { lockMessages, type Rise, raiseMessages } from "./message-progress.ts";
 import { insertDeliveries, markInInbox } from "./planned.ts";
@@ -31,6 +32,9 @@ const SETTLE_COLUMNS = {
   delivered_at: "int",
 } as const;
 
+/** States of a delivery that a message's readers see. */
+const SHOWN: ReadonlySet<string> = new Set(["sent", "delivered", "failed"]);
+
 /** @returns for each whether it was written; of two settlements of one delivery at most the first is. */
 export function* settle(dialect: Dialect, batch: readonly Settlement[]): Operation<readonly boolean[]> {
   if (batch.length === 0) return [];
@@ -52,6 +56,7 @@ export function* settle(dialect: Dialect, batch: readonly Settlement[]): Operati
   if (attempts.length > 0) yield { kind: "insert", table: "attempts", columns: ATTEMPT_COLUMNS, rows: attempts };
   yield* failOver(dialect, written, states);
   yield* raiseMessages([...written.flatMap(risesOf), ...(yield* endings(dialect, written))]);
+  yield* noteTried(written.filter(({ next }) => SHOWN.has(next.state)).map((s) => s.delivery));
   return batch.map((s) => firsts.get(s.delivery.id) === s && writtenIds.has(s.delivery.id));
 }
 

@@ -13,8 +13,8 @@ import { idempotencyStore } from "./idempotency.ts";
 import { inboxStore } from "./inbox.ts";
 import { listStore } from "./lists.ts";
 import { membershipStore } from "./memberships.ts";
+import { messageChangeStore } from "./message-changes.ts";
 import { messageStore } from "./messages.ts";
-import { openPostgres } from "./postgres.ts";
 import { requestStore } from "./requests.ts";
 import { openSqlite } from "./sqlite.ts";
 import { tokenStore } from "./tokens.ts";
@@ -44,7 +44,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 
 /** The runner alone, for whatever needs the database but no nouns. @throws as `openStore`. */
 export async function openDatabase(options: StoreOptions): Promise<Database> {
-  if (options.url !== null) return await openPostgres(options.url, options.poolSize);
+  if (options.url !== null) {
+    // Only who uses Postgres pays the memory of its driver, 10 MB.
+    const { openPostgres } = await import("./postgres.ts");
+    return await openPostgres(options.url, options.poolSize);
+  }
   if (options.dataDir === ":memory:") return openSqlite(":memory:", options.durability);
   // The database holds signing secrets and people's addresses: nobody else on the machine needs to look in.
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
@@ -56,6 +60,7 @@ export function storeOn(database: Database): Store {
   return {
     pipeline: { ...requestStore(database), ...delayedStore(database), ...deliveryStore(database) },
     messages: messageStore(database),
+    messageChanges: messageChangeStore(database),
     inbox: inboxStore(database),
     directory: {
       ...userStore(database),

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, test } from "node:test";
 import { Refusal, type RefusalCode } from "../../src/engine/refusal.ts";
-import type { Database, Operation, Row, Statement } from "../../src/storage/database.ts";
+import type { Database, Operation, Result, Row, Statement } from "../../src/storage/database.ts";
 import { SCHEMA_VERSION } from "../../src/storage/migrations.ts";
 import { openDatabase, openStore } from "../../src/storage/store.ts";
 import { text } from "../../src/storage/text.ts";
@@ -116,7 +116,11 @@ forEachDatabase((name, _open, openRaw) => {
         ].map(([e, id, profile]) => [e ?? null, id ?? null, profile ?? "none"]),
       };
       assert.equal(each.changes, 2);
-      const { rows: found } = yield text(db.dialect, "select user_id, profile from users where env_id = ? order by user_id", [env]);
+      const { rows: found } = yield text(
+        db.dialect,
+        "select user_id, profile from users where env_id = ? order by user_id",
+        [env],
+      );
       assert.deepEqual(
         found.map((row) => ({ ...row })),
         [
@@ -130,12 +134,32 @@ forEachDatabase((name, _open, openRaw) => {
   test(`${name}: text comes back as it went in, and sorts by its bytes`, async () => {
     const db = await openRaw();
     const env = newEnvironmentId();
-    const texts = ["", "NULL", "null", "{}", '"', "\\", '\\"', ",", "a b", "é", "Z", "a", "_", "-", "😀", "\uffee", "'", "\n\t"];
+    const texts = [
+      "",
+      "NULL",
+      "null",
+      "{}",
+      '"',
+      "\\",
+      '\\"',
+      ",",
+      "a b",
+      "é",
+      "Z",
+      "a",
+      "_",
+      "-",
+      "😀",
+      "\uffee",
+      "'",
+      "\n\t",
+    ];
     await db.write(function* () {
       for (const [i, t] of texts.entries()) yield user(env, `${t}#${i}`, t);
     });
     const rows = await db.read(function* (): Operation<readonly Row[]> {
-      return (yield text(db.dialect, "select user_id, profile from users where env_id = ? order by user_id", [env])).rows;
+      return (yield text(db.dialect, "select user_id, profile from users where env_id = ? order by user_id", [env]))
+        .rows;
     });
     const expected = texts.map((t, i) => ({ user_id: `${t}#${i}`, profile: t }));
     expected.sort((a, b) => Buffer.compare(Buffer.from(a.user_id), Buffer.from(b.user_id)));
@@ -153,19 +177,19 @@ forEachDatabase((name, _open, openRaw) => {
     });
     const add = "update users set updated_at = updated_at + 1 where env_id = ? and user_id = ?";
     // Half of them lock in one order and half in the other: on Postgres that deadlocks.
-    const writes = Array.from({ length: 12 }, (_, i) =>
+    const writes = Array.from({ length: 4 }, (_, i) =>
       db.write(function* () {
         const order = i % 2 === 0 ? ["a", "b"] : ["b", "a"];
         for (const id of order) yield text(db.dialect, add, [env, id]);
       }),
     );
     await Promise.all(writes);
-    const { rows } = await db.read(function* () {
+    const { rows } = await db.read(function* (): Operation<Result> {
       return yield text(db.dialect, "select updated_at from users where env_id = ?", [env]);
     });
     assert.deepEqual(
       rows.map((row) => row.updated_at),
-      [13, 13],
+      [5, 5],
     );
   });
 });
@@ -256,7 +280,7 @@ describe("sqlite", () => {
       await db.write(function* () {
         yield user("env_a", "bob");
       });
-      const { rows } = await db.read(function* () {
+      const { rows } = await db.read(function* (): Operation<Result> {
         return yield text("sqlite", "select user_id from users", []);
       });
       assert.deepEqual(
@@ -315,10 +339,15 @@ describe("sqlite", () => {
     for (const sql of new Set(asked)) {
       const plan = await db.read(function* () {
         const { rows } = yield text("sqlite", `explain query plan ${sql}`, []);
-        return rows.map((row) => row.detail as string).filter((detail) => /\b(deliveries|d|inbox_counts)\b/.test(detail));
+        return rows
+          .map((row) => row.detail as string)
+          .filter((detail) => /\b(deliveries|d|inbox_counts)\b/.test(detail));
       });
       for (const step of plan) {
-        assert.match(step, /SEARCH .*(deliveries_inbox \(env_id=\? AND user_id=\? AND tenant_id=\? AND bucket=\? AND id<\?|deliveries_expiry_of_user \(env_id=\? AND user_id=\? AND expires_at|PRIMARY KEY|sqlite_autoindex)/);
+        assert.match(
+          step,
+          /SEARCH .*(deliveries_inbox \(env_id=\? AND user_id=\? AND tenant_id=\? AND bucket=\? AND id<\?|deliveries_expiry_of_user \(env_id=\? AND user_id=\? AND expires_at|PRIMARY KEY|sqlite_autoindex)/,
+        );
       }
     }
     await db.close();
@@ -327,12 +356,15 @@ describe("sqlite", () => {
 
 describe("postgres", { skip: !DIALECTS.includes("postgres") && "Postgres does not answer" }, () => {
   test("a server that cannot be reached is told as unavailable, soon", async () => {
-    const silent = createServer(() => {});
+    const silent = createServer((socket) => void socket.on("error", () => {}).resume());
     await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
     const { port } = silent.address() as { port: number };
     const at = (url: string) => openStore({ url, dataDir: "", durability: "full" });
-    await assert.rejects(at(`postgres://u@127.0.0.1:${port}/x`), refusedAs("unavailable"));
-    await new Promise((resolve) => silent.close(resolve));
+    try {
+      await assert.rejects(at(`postgres://u@127.0.0.1:${port}/x`), refusedAs("unavailable"));
+    } finally {
+      await new Promise((resolve) => silent.close(resolve));
+    }
     await assert.rejects(at(`postgres://u@127.0.0.1:${port}/x`), refusedAs("unavailable"));
   });
 

@@ -33,6 +33,13 @@ forEachDatabase((name, open, openRaw) => {
     }
   }
 
+  /** The suite's store, without what other tests left to be thrown away. */
+  async function emptied(): Promise<Store> {
+    const store = await open();
+    await sweepAll(store, T0 + 10_000 * DAY, { messagesMs: 0, inboxMs: 0, capturedMs: 0 });
+    return store;
+  }
+
   /** Rows that name the environment, in every table of the pipeline. */
   async function rowsLeft(db: Database, env: string): Promise<{ [table: string]: number }> {
     const tables = ["requests", "messages", "message_tags", "message_events", "deliveries", "attempts"];
@@ -49,7 +56,7 @@ forEachDatabase((name, open, openRaw) => {
   const NONE = { requests: 0, messages: 0, message_tags: 0, message_events: 0, deliveries: 0, attempts: 0 };
 
   test(`${name}: a message past its retention goes with everything of it, a younger one stays`, async () => {
-    const [store, db] = [await open(), await openRaw()];
+    const [store, db] = [await emptied(), await openRaw()];
     const [env, other] = [newEnvironmentId(), newEnvironmentId()];
     const make = (e: typeof env, at: number) =>
       mailSend(e, { at, message: { tags: ["x", "x", "ü"] }, delivery: { state: "failed" } });
@@ -62,11 +69,18 @@ forEachDatabase((name, open, openRaw) => {
     assert.equal(await sweepAll(store, T0 + 30 * DAY, retention), 0);
     assert.equal(await sweepAll(store, T0 + 30 * DAY + 1, retention), 2);
     assert.deepEqual(await rowsLeft(db, env), NONE);
-    assert.deepEqual(await rowsLeft(db, other), { ...NONE, requests: 1, messages: 1, message_tags: 2, message_events: 1, deliveries: 1 });
+    assert.deepEqual(await rowsLeft(db, other), {
+      ...NONE,
+      requests: 1,
+      messages: 1,
+      message_tags: 2,
+      message_events: 1,
+      deliveries: 1,
+    });
   });
 
   test(`${name}: a message stays as long as its inbox item does, and a request as long as its last message`, async () => {
-    const [store, db] = [await open(), await openRaw()];
+    const [store, db] = [await emptied(), await openRaw()];
     const env = newEnvironmentId();
     const request = aRequest(env);
     const [mail, both] = [aMessage(request), aMessage(request)] as [Message, Message];
@@ -89,9 +103,13 @@ forEachDatabase((name, open, openRaw) => {
   });
 
   test(`${name}: an item that its user deleted, or that expired, keeps no message`, async () => {
-    const [store, db] = [await open(), await openRaw()];
+    const [store, db] = [await emptied(), await openRaw()];
     const env = newEnvironmentId();
-    const [deleted, expired, kept] = [inboxSend(env, "ann"), inboxSend(env, "ann", { item: { expiresAt: T0 + 1 } }), inboxSend(env, "ann")];
+    const [deleted, expired, kept] = [
+      inboxSend(env, "ann"),
+      inboxSend(env, "ann", { item: { expiresAt: T0 + 1 } }),
+      inboxSend(env, "ann"),
+    ];
     await store.pipeline.accept([deleted, expired, kept]);
     await store.inbox.change(
       env,
@@ -107,7 +125,7 @@ forEachDatabase((name, open, openRaw) => {
   });
 
   test(`${name}: an item past its retention leaves the inbox, though its message is kept`, async () => {
-    const store = await open();
+    const store = await emptied();
     const env = newEnvironmentId();
     const [old, young] = [inboxSend(env, "ann"), inboxSend(env, "ann", { at: T0 + 3 * DAY })];
     await store.pipeline.accept([old, young]);
@@ -118,7 +136,7 @@ forEachDatabase((name, open, openRaw) => {
   });
 
   test(`${name}: what is still to be done is kept however old it is`, async () => {
-    const [store, db] = [await open(), await openRaw()];
+    const [store, db] = [await emptied(), await openRaw()];
     const env = newEnvironmentId();
     const delayed = mailSend(env, { message: { state: "delayed", plannedAt: null, dueAt: T0 + 100 * DAY } });
     const expanding = accepting(aRequest(env, { state: "expanding" }), []);
@@ -132,15 +150,18 @@ forEachDatabase((name, open, openRaw) => {
   });
 
   test(`${name}: a request that never had a message goes by its own age`, async () => {
-    const [store, db] = [await open(), await openRaw()];
+    const [store, db] = [await emptied(), await openRaw()];
     const env = newEnvironmentId();
-    await store.pipeline.accept([accepting(aRequest(env), []), accepting(aRequest(env, { createdAt: T0 + 3 * DAY }), [])]);
+    await store.pipeline.accept([
+      accepting(aRequest(env), []),
+      accepting(aRequest(env, { createdAt: T0 + 3 * DAY }), []),
+    ]);
     await sweepAll(store, T0 + 3 * DAY, { ...KEEP, messagesMs: DAY });
     assert.deepEqual(await rowsLeft(db, env), { ...NONE, requests: 1 });
   });
 
   test(`${name}: a request whose messages went while it was expanding goes once it is expanded`, async () => {
-    const [store, db] = [await open(), await openRaw()];
+    const [store, db] = [await emptied(), await openRaw()];
     const env = newEnvironmentId();
     const request = aRequest(env, { state: "expanding" });
     const message = aMessage(request);
@@ -148,7 +169,9 @@ forEachDatabase((name, open, openRaw) => {
     const [held] = (await store.pipeline.claimRequests(T0, 1000, T0 + 1)).filter((r) => r.id === request.id);
     assert.ok(held);
     const lease = { held: T0 + 1, next: T0 + 2 };
-    await store.pipeline.commitPage(held, lease, "2", [{ message, deliveries: [aDelivery(message, { state: "sent" })] }]);
+    await store.pipeline.commitPage(held, lease, "2", [
+      { message, deliveries: [aDelivery(message, { state: "sent" })] },
+    ]);
     const retention = { ...KEEP, messagesMs: DAY };
     await sweepAll(store, T0 + 3 * DAY, retention);
     assert.deepEqual(await rowsLeft(db, env), { ...NONE, requests: 1 });
@@ -158,7 +181,7 @@ forEachDatabase((name, open, openRaw) => {
   });
 
   test(`${name}: goes in bounded batches to the end; keeping for ever keeps`, async () => {
-    const [store, db] = [await open(), await openRaw()];
+    const [store, db] = [await emptied(), await openRaw()];
     const env = newEnvironmentId();
     await store.pipeline.accept(Array.from({ length: 250 }, () => mailSend(env, { delivery: { state: "sent" } })));
     assert.equal(await store.housekeeping.sweep(T0 + 1000 * DAY, KEEP, 100), 0);
@@ -170,7 +193,7 @@ forEachDatabase((name, open, openRaw) => {
   });
 
   test(`${name}: idempotency keys go at their end, captured payloads at their age`, async () => {
-    const store = await open();
+    const store = await emptied();
     const env = newEnvironmentId();
     await store.idempotency.begin(env, "s", "short", T0, T0 + 10, 1000);
     await store.idempotency.begin(env, "s", "long", T0, T0 + DAY, DAY);

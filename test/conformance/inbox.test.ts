@@ -31,17 +31,29 @@ forEachDatabase((name, open) => {
   ): Promise<{ store: Store; items: InboxItem[] }> {
     const store = await open();
     const sends = items.map(({ user, tenant, item }) =>
-      inboxSend(env, user ?? "ann", { message: { tenantId: tenant ?? null, tags: item?.tags ?? [] }, ...(item && { item }) }),
+      inboxSend(env, user ?? "ann", {
+        message: { tenantId: tenant ?? null, tags: item?.tags ?? [] },
+        ...(item && { item }),
+      }),
     );
     await store.pipeline.accept(sends);
     return { store, items: sends.map((s) => s.item) };
   }
 
   /** Everything the filter lets through, page by page. */
-  async function allOf(store: Store, env: EnvironmentId, filter: InboxFilter, now = T0, limit = 3): Promise<InboxItem[]> {
+  async function allOf(
+    store: Store,
+    env: EnvironmentId,
+    filter: InboxFilter,
+    now = T0,
+    limit = 3,
+  ): Promise<InboxItem[]> {
     const found: InboxItem[] = [];
     for (let after: string | null = null; ; ) {
-      const page: Awaited<ReturnType<Store["inbox"]["list"]>> = await store.inbox.list(env, filter, now, { after, limit });
+      const page: Awaited<ReturnType<Store["inbox"]["list"]>> = await store.inbox.list(env, filter, now, {
+        after,
+        limit,
+      });
       found.push(...page.items);
       if (page.next === null) return found;
       after = page.next;
@@ -82,8 +94,17 @@ forEachDatabase((name, open) => {
 
   test(`${name}: more tenants than one statement takes are still one list in order`, async () => {
     const env = newEnvironmentId();
-    const { store, items } = await given(env, ...Array.from({ length: 100 }, (_, i) => ({ tenant: `t${(i * 37) % 50}` })));
-    await store.inbox.change(env, "ann", items.filter((_, i) => i % 3 === 0).map((i) => change(i, "read")), T0, NOTHING);
+    const { store, items } = await given(
+      env,
+      ...Array.from({ length: 100 }, (_, i) => ({ tenant: `t${(i * 37) % 50}` })),
+    );
+    await store.inbox.change(
+      env,
+      "ann",
+      items.filter((_, i) => i % 3 === 0).map((i) => change(i, "read")),
+      T0,
+      NOTHING,
+    );
     assert.deepEqual(ids(await allOf(store, env, ANN, T0, 7)), ids(items).reverse());
     assert.equal(await store.inbox.count(env, { ...ANN, read: true }, T0), 34);
   });
@@ -129,7 +150,10 @@ forEachDatabase((name, open) => {
     for (let i = 0; i < sends.length; i += 1000) await store.pipeline.accept(sends.slice(i, i + 1000));
     const found: string[] = [];
     for (let after: string | null = null; ; ) {
-      const page: Awaited<ReturnType<Store["inbox"]["list"]>> = await store.inbox.list(env, ANN, T0, { after, limit: 900 });
+      const page: Awaited<ReturnType<Store["inbox"]["list"]>> = await store.inbox.list(env, ANN, T0, {
+        after,
+        limit: 900,
+      });
       found.push(...ids(page.items));
       if (page.next === null) break;
       after = page.next;
@@ -159,7 +183,10 @@ forEachDatabase((name, open) => {
       assert.deepEqual(await make(true, "keep", T0 + 2), [T0 + 2, true]);
       assert.deepEqual(await make(true, "keep", T0 + 3), [T0 + 2, false]);
       if (field !== "deleted") assert.deepEqual(await make(true, "move", T0 + 4), [T0 + 4, true]);
-      assert.deepEqual(await make(false, "keep", T0 + 5), final ? [field === "deleted" ? T0 + 2 : T0 + 4, false] : [null, true]);
+      assert.deepEqual(
+        await make(false, "keep", T0 + 5),
+        final ? [field === "deleted" ? T0 + 2 : T0 + 4, false] : [null, true],
+      );
     }
   });
 
@@ -197,7 +224,13 @@ forEachDatabase((name, open) => {
     assert.deepEqual(await allOf(store, env, ANN), []);
     assert.equal(await store.inbox.count(env, ANN, T0), 0);
     assert.equal(await store.inbox.readByMessage(env, "ann", item.messageId), null);
-    const again = await store.inbox.change(env, "ann", [change(item, "read"), change(item, "deleted")], T0 + 2, NOTHING);
+    const again = await store.inbox.change(
+      env,
+      "ann",
+      [change(item, "read"), change(item, "deleted")],
+      T0 + 2,
+      NOTHING,
+    );
     assert.deepEqual(again, [
       { item: null, changed: false },
       { item: { ...item, deletedAt: T0 + 1 }, changed: false },
@@ -253,7 +286,13 @@ forEachDatabase((name, open) => {
     const { store, items } = await given(env, {}, {});
     const results = await Promise.all(
       Array.from({ length: 30 }, (_, i) =>
-        store.inbox.change(env, "ann", [change(items[0] as InboxItem, "read"), change(items[1] as InboxItem, "seen")], T0 + i, NOTHING),
+        store.inbox.change(
+          env,
+          "ann",
+          [change(items[0] as InboxItem, "read"), change(items[1] as InboxItem, "seen")],
+          T0 + i,
+          NOTHING,
+        ),
       ),
     );
     assert.equal(results.filter(([first]) => first?.changed).length, 1);
@@ -271,20 +310,33 @@ forEachDatabase((name, open) => {
     );
     await store.inbox.change(env, "ann", [change(items[0] as InboxItem, "archived")], T0, NOTHING);
     const filter: InboxFilter = { ...ANN, archived: false };
-    const told = await store.inbox.changeAll(env, filter, { field: "read", value: true, again: "keep" }, T0 + 1, (d) => [
-      progressOf(d, "read", null, T0 + 1),
-    ]);
-    assert.deepEqual(
-      new Set(told),
-      new Set(items.slice(1, 600).map((i) => i.messageId)),
+    const told = await store.inbox.changeAll(
+      env,
+      filter,
+      { field: "read", value: true, again: "keep" },
+      T0 + 1,
+      (d) => [progressOf(d, "read", null, T0 + 1)],
     );
+    assert.deepEqual(new Set(told), new Set(items.slice(1, 600).map((i) => i.messageId)));
     assert.equal(told.length, 599);
     assert.equal(await store.inbox.count(env, { ...ANN, read: false }, T0), 1);
     assert.equal(await store.inbox.count(env, { userId: "bob", read: false }, T0), 1);
     assert.equal((await store.messages.read(env, (items[5] as InboxItem).messageId))?.events.length, 1);
-    const again = await store.inbox.changeAll(env, filter, { field: "read", value: true, again: "keep" }, T0 + 2, NOTHING);
+    const again = await store.inbox.changeAll(
+      env,
+      filter,
+      { field: "read", value: true, again: "keep" },
+      T0 + 2,
+      NOTHING,
+    );
     assert.deepEqual(again, []);
-    const archived = await store.inbox.changeAll(env, filter, { field: "archived", value: true, again: "keep" }, T0 + 2, NOTHING);
+    const archived = await store.inbox.changeAll(
+      env,
+      filter,
+      { field: "archived", value: true, again: "keep" },
+      T0 + 2,
+      NOTHING,
+    );
     assert.equal(archived.length, 599);
     assert.equal(await store.inbox.count(env, filter, T0), 0);
   });
@@ -386,7 +438,9 @@ forEachDatabase((name, open) => {
         }
       });
       await Promise.all(work);
-      const all = (await Promise.all(known.map((id) => store.messages.readDelivery(env, id as `dlv_${string}`)))) as Delivery[];
+      const all = (await Promise.all(
+        known.map((id) => store.messages.readDelivery(env, id as `dlv_${string}`)),
+      )) as Delivery[];
       for (let i = 0; i < 6; i++) {
         const filter = randomFilter(pick(users));
         const expected = all.filter((item) => matches(item, filter, now));

@@ -17,7 +17,9 @@ import {
 
 forEachDatabase((name, open) => {
   /** One request with one message for each of these; by index newest last. */
-  async function given(...messages: readonly Partial<Message>[]): Promise<{ store: Store; env: EnvironmentId; made: Message[] }> {
+  async function given(
+    ...messages: readonly Partial<Message>[]
+  ): Promise<{ store: Store; env: EnvironmentId; made: Message[] }> {
     const store = await open();
     const env = newEnvironmentId();
     const batch = messages.map((over) => {
@@ -98,12 +100,18 @@ forEachDatabase((name, open) => {
     const store = await open();
     const env = newEnvironmentId();
     const request = aRequest(env);
-    const planned = Array.from({ length: 10_000 }, () => ({ message: aMessage(request, { tags: ["x"] }), deliveries: [] }));
+    const planned = Array.from({ length: 10_000 }, () => ({
+      message: aMessage(request, { tags: ["x"] }),
+      deliveries: [],
+    }));
     await store.pipeline.accept([accepting(request, planned)]);
     for (const filter of [{}, { tags: ["x"] }, { recipient: "ann" }]) {
       const ids: string[] = [];
       for (let after: string | null = null; ; ) {
-        const page: Awaited<ReturnType<Store["messages"]["list"]>> = await store.messages.list(env, filter, { after, limit: 1500 });
+        const page: Awaited<ReturnType<Store["messages"]["list"]>> = await store.messages.list(env, filter, {
+          after,
+          limit: 1500,
+        });
         ids.push(...page.items.map((m) => m.id));
         if (page.next === null) break;
         after = page.next;

@@ -33,7 +33,9 @@ forEachDatabase((name, open) => {
   async function claimed(store: Store, ...sends: readonly Acceptance[]): Promise<Delivery[]> {
     await store.pipeline.accept(sends);
     const due = await store.pipeline.claimDeliveries(LATER, 1000, LATER + 1000);
-    return sends.flatMap((s) => s.planned.flatMap((p) => p.deliveries)).map((d) => due.find((c) => c.id === d.id) as Delivery);
+    return sends
+      .flatMap((s) => s.planned.flatMap((p) => p.deliveries))
+      .map((d) => due.find((c) => c.id === d.id) as Delivery);
   }
 
   function settlement(delivery: Delivery, next: Next, over: Partial<Settlement> = {}): Settlement {
@@ -126,7 +128,12 @@ forEachDatabase((name, open) => {
     const kinds = await store.pipeline.accept([
       first,
       keyed(inboxSend(b, "ann"), "k", "other environment"),
-      { ...first, request: aRequest(a), planned: [], idempotency: { ...first.idempotency, scope: "other" } } as Acceptance,
+      {
+        ...first,
+        request: aRequest(a),
+        planned: [],
+        idempotency: { ...first.idempotency, scope: "other" },
+      } as Acceptance,
       keyed(inboxSend(a, "ann", { at: T0 + 50 }), "k", "too early"),
     ]);
     assert.deepEqual(
@@ -185,7 +192,9 @@ forEachDatabase((name, open) => {
     await store.pipeline.claimRequests(LATER, 10, LATER + 1000);
     await store.pipeline.commitPage(request, { held: LATER + 1000, next: LATER + 2000 }, "page 2", []);
     assert.deepEqual(await store.pipeline.claimRequests(LATER + 1999, 10, LATER + 9000), []);
-    assert.deepEqual(await store.pipeline.claimRequests(LATER + 2000, 10, LATER + 9000), [{ ...request, cursor: "page 2" }]);
+    assert.deepEqual(await store.pipeline.claimRequests(LATER + 2000, 10, LATER + 9000), [
+      { ...request, cursor: "page 2" },
+    ]);
     assert.equal(
       await store.pipeline.commitPage({ ...request, cursor: "page 2" }, { held: LATER + 2000, next: 0 }, "x", []),
       false,
@@ -284,7 +293,10 @@ forEachDatabase((name, open) => {
 
   test(`${name}: leases are renewed and released by who holds them only`, async () => {
     const store = await drained(await open());
-    const [a, b] = (await claimed(store, mailSend(newEnvironmentId()), mailSend(newEnvironmentId()))) as [Delivery, Delivery];
+    const [a, b] = (await claimed(store, mailSend(newEnvironmentId()), mailSend(newEnvironmentId()))) as [
+      Delivery,
+      Delivery,
+    ];
     const held = LATER + 1000;
     await store.pipeline.renewLeases([a.id], held, LATER + 2000);
     await store.pipeline.renewLeases([b.id], held - 1, LATER + 9000);
@@ -427,7 +439,10 @@ forEachDatabase((name, open) => {
 
   test(`${name}: simulated and canceled settlements end their delivery`, async () => {
     const store = await drained(await open());
-    const [a, b] = (await claimed(store, mailSend(newEnvironmentId()), mailSend(newEnvironmentId()))) as [Delivery, Delivery];
+    const [a, b] = (await claimed(store, mailSend(newEnvironmentId()), mailSend(newEnvironmentId()))) as [
+      Delivery,
+      Delivery,
+    ];
     await store.pipeline.settle([
       settlement(a, { state: "simulated", at: LATER, reference: null }),
       settlement(b, { state: "canceled", at: LATER }, { attempt: null }),

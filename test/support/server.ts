@@ -11,6 +11,7 @@ import type { Courier as CourierFacade, Routes } from "../../src/facades/courier
 import { courierFacade } from "../../src/facades/courier/facade.ts";
 import { Credentials } from "../../src/http/credentials.ts";
 import { openFirstEnvironment } from "../../src/http/environments.ts";
+import { metricsOf } from "../../src/http/metrics.ts";
 import { buildServer } from "../../src/http/server.ts";
 import { FakeClock } from "../../src/lib/clock.ts";
 import { captureStore } from "../../src/storage/captured.ts";
@@ -91,7 +92,12 @@ export async function startApi(
   await credentials.refresh();
 
   const log = pino({ level: process.env.TEST_LOG ?? "silent" });
-  const app = buildServer({ clock, log, ping: options.ping ?? (() => db.ping()) });
+  const app = buildServer({
+    clock,
+    log,
+    ping: options.ping ?? (() => db.ping()),
+    metrics: async () => metricsOf({ hub: { stats: {} }, inFlight: () => 0 }),
+  });
   const courier: CourierFacade = {
     // Nothing under test here reaches the parts of the engine that send.
     engine: engine as unknown as Engine,

@@ -89,7 +89,11 @@ export interface CompiledDocument {
   readonly localized: boolean;
 }
 
-const TEXT_STYLES: { readonly [name: string]: TextStyle } = { h1: "h1", h2: "h2", h3: "h3" };
+const TEXT_STYLES: ReadonlyMap<unknown, TextStyle> = new Map([
+  ["h1", "h1"],
+  ["h2", "h2"],
+  ["h3", "h3"],
+]);
 const BOX = ["color", "background_color", "padding", "font_size", "line_height"];
 const BORDER = ["border_color", "border_width", "border_size", "border_radius", "border_style"];
 const FLAGS = ["bold", "italic", "strikethrough", "underline"];
@@ -159,7 +163,7 @@ class Compiler {
           ...common,
           type: element.type,
           text: this.#richText(element),
-          style: TEXT_STYLES[String(element.text_style)] ?? "p",
+          style: TEXT_STYLES.get(element.text_style) ?? "p",
           css: css("align", ...BOX, ...(element.type === "text" ? BORDER : []), ...FLAGS),
           borderColor: css("border_color", "borderColor"),
         };

@@ -60,7 +60,8 @@ function single(condition: { readonly [key: string]: Json | undefined }): Condit
 
 function contains(actual: Value, expected: Value): boolean {
   if (Array.isArray(actual)) return actual.some((item) => loosely(item, expected));
-  return typeof actual === "string" && actual.includes(String(expected));
+  // Objects are part of no text; to make them one would ask their own `toString`, which may be anything.
+  return typeof actual === "string" && typeof expected !== "object" && actual.includes(String(expected));
 }
 
 function isEmpty(value: Value): boolean {

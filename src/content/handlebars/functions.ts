@@ -56,7 +56,8 @@ export function sprintf(format: string, args: readonly Value[], text: (value: Va
       if (at < 0 || at >= args.length) return whole;
       const value = args[at];
       if (kind === "s") return text(value);
-      const number = Number(value);
+      // What is to become of an object is for itself to say, and one that came as data may say nonsense.
+      const number = typeof value === "object" ? Number.NaN : Number(value);
       if (!Number.isFinite(number)) return text(value);
       return String(kind === "f" ? number : Math.trunc(number));
     },

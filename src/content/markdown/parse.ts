@@ -54,7 +54,8 @@ const MAX_LENGTH = 100_000;
 const MAX_EMPHASIS_IN_PARAGRAPH = 500;
 const MAX_EMPHASIS = 4_000;
 const MANY_LINE_MARKS = /^(?=[ \t>*+\-\d.)]{61})(?![-* \t]+$)/m;
-const LONG_WORD = /[^\s]{5000}/;
+// Looked for from the beginnings of words only: from every character it would itself take the square of their length.
+const LONG_WORD = /(?<!\S)\S{5000}/;
 
 /** Our marks as numeric entities, which marked would decode into marks that name someone else's value. */
 const SPELLED_MARKS = /&#(?:0*6497[67]|x0*fdd[01])(?![0-9a-f]);?/gi;

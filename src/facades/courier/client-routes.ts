@@ -5,11 +5,12 @@
 import type { FastifyRequest } from "fastify";
 import Type from "typebox";
 import { checkListId } from "../../engine/list-pattern.ts";
+import { bodyOf } from "../../http/body.ts";
 import { deepMerge } from "../../lib/json.ts";
 import { environmentOf, requireUser } from "./auth.ts";
 import type { Routes } from "./courier.ts";
 import { boundedProfile } from "./profiles.ts";
-import { AnyObject, bodyOf, checkId, Maybe } from "./wire.ts";
+import { AnyObject, checkId, Maybe } from "./wire.ts";
 
 const identifyBody = bodyOf(Type.Object({ profile: Maybe(AnyObject) }));
 

@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { Refusal, type RefusalCode } from "../../engine/refusal.ts";
-import { asRefusal, STATUS_BY_CODE } from "../../http/refusals.ts";
+import { asRefusal, STATUS_BY_CODE, shownText } from "../../http/refusals.ts";
 
 export interface CourierError {
   readonly status: number;
@@ -46,10 +46,22 @@ export function notFound(thing: string, id: string): Refusal {
   return new Refusal("not_found", `${thing} ${id} not found`);
 }
 
+/**
+ * What the content language says of `content…`, told of where the caller put that content: under `message`, under
+ * `notification`.
+ */
+export function under(parent: string, refusal: Refusal): Refusal {
+  const { field, message } = refusal;
+  if (field === undefined) return new Refusal(refusal.code, message, { field: `${parent}.content`, cause: refusal });
+  const named = message.startsWith(field) ? `${parent}.${message}` : message;
+  return new Refusal(refusal.code, named, { field: `${parent}.${field}`, cause: refusal });
+}
+
 /** Courier names the field first; a message that names it already is left alone. */
 function messageOf(refusal: Refusal): string {
   const message = refusal.message === "" ? refusal.code : refusal.message;
-  return refusal.field === undefined || message.startsWith(refusal.field) ? message : `${refusal.field}: ${message}`;
+  const named = refusal.field === undefined || message.startsWith(refusal.field);
+  return shownText(named ? message : `${refusal.field}: ${message}`);
 }
 
 const TYPE_BY_CODE: { readonly [code in RefusalCode]: string } = {

@@ -5,12 +5,13 @@ import type { Engine } from "../../engine/engine.ts";
 import type { Document, EnvironmentId } from "../../engine/model.ts";
 import { Refusal } from "../../engine/refusal.ts";
 import { EVENT_MAPPING, TEMPLATE, TEMPLATE_ALIAS } from "../../engine/templates.ts";
+import { bodyOf } from "../../http/body.ts";
 import { environmentOf } from "./auth.ts";
 import type { Routes } from "./courier.ts";
 import { notFound } from "./errors.ts";
 import { RESERVED_PREFIX } from "./inbound.ts";
 import { pageQuery, pagingEnvelope } from "./paging.ts";
-import { bodyOf, checkId, OneOf } from "./wire.ts";
+import { checkId, OneOf } from "./wire.ts";
 
 /** The protocol knows no pages here; a cursor is there for whoever has more than this. */
 const PAGE = 1_000;

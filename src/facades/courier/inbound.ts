@@ -7,10 +7,11 @@ import type { Engine } from "../../engine/engine.ts";
 import type { EnvironmentId, SendSpec } from "../../engine/model.ts";
 import { Refusal } from "../../engine/refusal.ts";
 import { EVENT_MAPPING } from "../../engine/templates.ts";
+import { bodyOf } from "../../http/body.ts";
 import { environmentOf, requireUser } from "./auth.ts";
 import type { Routes } from "./courier.ts";
 import { key } from "./send-translate.ts";
-import { AnyObject, bodyOf, Maybe, OneOf } from "./wire.ts";
+import { AnyObject, Maybe, OneOf } from "./wire.ts";
 
 /** No alias and no event may begin like this, so that nothing is ever found under it. */
 export const RESERVED_PREFIX = "inbound/";

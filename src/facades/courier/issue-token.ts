@@ -1,11 +1,12 @@
 /** `POST /auth/issue-token`: a backend mints the token with which a browser or a phone acts for certain users. */
 import Type from "typebox";
 import { Refusal } from "../../engine/refusal.ts";
+import { bodyOf } from "../../http/body.ts";
 import { signUserToken } from "../../http/user-token.ts";
 import type { Millis } from "../../lib/clock.ts";
 import { requireSecret } from "./auth.ts";
 import type { Routes } from "./courier.ts";
-import { bodyOf, checkText } from "./wire.ts";
+import { checkText } from "./wire.ts";
 
 const body = bodyOf(Type.Object({ scope: Type.String(), expires_in: Type.Union([Type.String(), Type.Number()]) }));
 

@@ -3,11 +3,12 @@ import type { FastifyRequest } from "fastify";
 import Type from "typebox";
 import { checkListId, checkPattern, matchesPattern, patternPrefix } from "../../engine/list-pattern.ts";
 import type { List } from "../../engine/model.ts";
+import { bodyOf } from "../../http/body.ts";
 import { environmentOf } from "./auth.ts";
 import type { Routes } from "./courier.ts";
 import { notFound } from "./errors.ts";
 import { pageQuery, pagingEnvelope } from "./paging.ts";
-import { AnyObject, bodyOf, checkId, checkText, Maybe, queryText, toIso } from "./wire.ts";
+import { AnyObject, checkId, checkText, Maybe, queryText, toIso } from "./wire.ts";
 
 const listBody = bodyOf(Type.Object({ name: Type.String(), preferences: Maybe(AnyObject) }));
 const subscriptionBody = bodyOf(Type.Object({ preferences: Maybe(AnyObject) }));

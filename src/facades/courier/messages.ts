@@ -125,7 +125,7 @@ async function filterOf(request: FastifyRequest, courier: Courier): Promise<Mess
 
   // A message without event is shown with its own id for one; so that id, asked for as an event, finds it.
   const event = text("event");
-  const byId = event !== undefined && fromCourierId("msg", event) !== null;
+  const byId = event !== undefined && parsePublicMessageId(event) !== null;
   const ids: MessageId[] = [];
   for (const name of byId ? ["messageId", "event"] : ["messageId"]) {
     const asked = text(name);

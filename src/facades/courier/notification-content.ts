@@ -3,6 +3,7 @@ import type { FastifyRequest } from "fastify";
 import Type from "typebox";
 import { Refusal } from "../../engine/refusal.ts";
 import { TEMPLATE, type TemplateContent } from "../../engine/templates.ts";
+import { bodyOf } from "../../http/body.ts";
 import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
 import { environmentOf, requireSecret } from "./auth.ts";
 import type { Courier, Routes } from "./courier.ts";
@@ -19,7 +20,7 @@ import {
   templateIn,
   withContent,
 } from "./template-documents.ts";
-import { AnyObject, bodyOf, checkId, Maybe, queryText } from "./wire.ts";
+import { AnyObject, checkId, Maybe, queryText } from "./wire.ts";
 
 /** Begins with a letter, so that it is no key with a meaning of its own. */
 const LOCALE = /^[A-Za-z][\w-]{0,63}$/;

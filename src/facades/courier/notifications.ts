@@ -12,6 +12,7 @@ import {
   type TemplateBody,
   type TemplateContent,
 } from "../../engine/templates.ts";
+import { bodyOf } from "../../http/body.ts";
 import { newId } from "../../lib/ids.ts";
 import { environmentOf, requireSecret } from "./auth.ts";
 import type { Routes } from "./courier.ts";
@@ -32,7 +33,7 @@ import {
   versionNumber,
   withContent,
 } from "./template-documents.ts";
-import { AnyObject, bodyOf, checkId, checkText, Maybe, queryText } from "./wire.ts";
+import { AnyObject, checkId, checkText, Maybe, queryText } from "./wire.ts";
 
 const MAX_VERSIONS_SHOWN = 10;
 /** Archived templates leave gaps in the list; after so many pages of gaps the rest is left to the next call. */

@@ -3,13 +3,14 @@ import type { FastifyRequest } from "fastify";
 import Type from "typebox";
 import { checkListId } from "../../engine/list-pattern.ts";
 import { Refusal } from "../../engine/refusal.ts";
+import { bodyOf } from "../../http/body.ts";
 import { deepMerge, isObject, type JsonObject } from "../../lib/json.ts";
 import { environmentOf } from "./auth.ts";
 import type { Routes } from "./courier.ts";
 import { notFound } from "./errors.ts";
 import { applyPatch, PatchBody } from "./json-patch.ts";
 import { pageQuery, pagingEnvelope } from "./paging.ts";
-import { AnyObject, bodyOf, checkId, Maybe, toIso } from "./wire.ts";
+import { AnyObject, checkId, Maybe, toIso } from "./wire.ts";
 
 /** A profile is read for every message to its user; merging must not let it grow for ever. */
 export const MAX_PROFILE_CHARS = 400_000;

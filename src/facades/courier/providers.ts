@@ -7,6 +7,7 @@ import type { ProviderKind } from "../../engine/ports.ts";
 import { checkSettings, maskSecrets, unmask } from "../../engine/provider-settings.ts";
 import { Refusal } from "../../engine/refusal.ts";
 import { PROVIDER, type ProviderBody } from "../../engine/templates.ts";
+import { bodyOf } from "../../http/body.ts";
 import { newId } from "../../lib/ids.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { environmentOf } from "./auth.ts";
@@ -15,7 +16,7 @@ import { rewrite } from "./document-rewrite.ts";
 import { notFound } from "./errors.ts";
 import { courierChannel } from "./message-views.ts";
 import { pageQuery, pagingEnvelope } from "./paging.ts";
-import { AnyObject, bodyOf, checkId, checkText, Maybe, queryList, queryText } from "./wire.ts";
+import { AnyObject, checkId, checkText, Maybe, queryList, queryText } from "./wire.ts";
 
 const DEFAULT_TITLE = "Default Configuration";
 /** As many as the engine looks at. */

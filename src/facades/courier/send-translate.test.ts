@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SendSpec } from "../../engine/model.ts";
+import { bodyOf } from "../../http/body.ts";
 import { SendBody } from "./send-schema.ts";
 import { translateSend } from "./send-translate.ts";
-import { shape } from "./shape.ts";
 
 const NOW = Date.UTC(2026, 0, 5, 12);
-const read = shape(SendBody);
+const read = bodyOf(SendBody);
 
 /** As it is stored: without the fields that are undefined. */
 function translated(message: object): SendSpec {

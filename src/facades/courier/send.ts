@@ -3,16 +3,17 @@ import type { Engine } from "../../engine/engine.ts";
 import type { RequestId, SendSpec } from "../../engine/model.ts";
 import type { ContentLanguage, StoredAnswer } from "../../engine/ports.ts";
 import { Refusal } from "../../engine/refusal.ts";
+import { bodyOf } from "../../http/body.ts";
 import { Lru } from "../../lib/lru.ts";
 import { requireSecret } from "./auth.ts";
 import type { Routes } from "./courier.ts";
+import { under } from "./errors.ts";
 import { idempotencyOf } from "./idempotency.ts";
 import { toCourierId } from "./ids.ts";
 import { SendBody } from "./send-schema.ts";
 import { translateSend } from "./send-translate.ts";
-import { shape } from "./shape.ts";
 
-const readBody = shape(SendBody);
+const readBody = bodyOf(SendBody);
 
 /** Contents known to be sound, by their text. Most senders repeat a few; larger ones are checked every time. */
 const MAX_KNOWN_CONTENTS = 2_000;
@@ -50,9 +51,7 @@ function contentCheck(engine: Engine): (content: SendSpec["content"]) => void {
     try {
       language.compile(content.source);
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      const field = error.field === undefined ? "message.content" : `message.content.${error.field}`;
-      throw new Refusal(error.code, error.message, { field, cause: error });
+      throw error instanceof Refusal ? under("message", error) : error;
     }
     if (text.length <= MAX_KNOWN_CHARS) known.set(text, true);
   };

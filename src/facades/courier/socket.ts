@@ -219,7 +219,8 @@ function subscribe(courier: Courier, connection: CourierConnection, data: JsonOb
 }
 
 function mustProve(session: Session, data: JsonObject): boolean {
-  return session.clientKey !== null && !session.userIds.includes(String(data.channel));
+  // A channel of another type is refused on the way.
+  return session.clientKey !== null && !(session.userIds as readonly unknown[]).includes(data.channel);
 }
 
 /** A client key is public: the signature beside it, or the settings, say whether it may act for the user. */

@@ -14,7 +14,7 @@ import { TEMPLATE, TEMPLATE_VERSION, type TemplateBody, type TemplateContent } f
 import { newId } from "../../lib/ids.ts";
 import type { Json, JsonObject } from "../../lib/json.ts";
 import { identified } from "./element-tree.ts";
-import { notFound } from "./errors.ts";
+import { notFound, under } from "./errors.ts";
 
 export type TemplateState = "DRAFT" | "PUBLISHED";
 
@@ -115,8 +115,7 @@ export function soundSource(
     language.compile(source);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    const at = error.field === undefined ? field : `${field}.${error.field}`;
-    throw new Refusal(error.code, error.message, { field: at, cause: error });
+    throw field === "content" ? error : under(field.slice(0, -".content".length), error);
   }
   return source;
 }

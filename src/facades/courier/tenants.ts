@@ -10,12 +10,13 @@ import type { Document, EnvironmentId } from "../../engine/model.ts";
 import type { DocumentStore, DocumentWrite, Page } from "../../engine/ports.ts";
 import { Refusal } from "../../engine/refusal.ts";
 import { TENANT, type TenantBody } from "../../engine/templates.ts";
+import { bodyOf } from "../../http/body.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { environmentOf } from "./auth.ts";
 import type { Routes } from "./courier.ts";
 import { notFound } from "./errors.ts";
 import { listEnvelope, pageQuery } from "./paging.ts";
-import { AnyObject, bodyOf, checkId, checkText, Maybe, queryText } from "./wire.ts";
+import { AnyObject, checkId, checkText, Maybe, queryText } from "./wire.ts";
 
 const MAX_LIMIT = 100;
 /** Levels that can be stored; four of them count for a message. */

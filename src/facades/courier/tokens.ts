@@ -3,13 +3,14 @@ import type { FastifyRequest } from "fastify";
 import Type, { type Static } from "typebox";
 import type { DeviceToken } from "../../engine/model.ts";
 import { Refusal } from "../../engine/refusal.ts";
+import { bodyOf } from "../../http/body.ts";
 import type { Millis } from "../../lib/clock.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { environmentOf } from "./auth.ts";
 import type { Routes } from "./courier.ts";
 import { notFound } from "./errors.ts";
 import { applyPatch, PatchBody } from "./json-patch.ts";
-import { AnyObject, bodyOf, checkId, checkText, Maybe, OneOf, parseIso, toIso } from "./wire.ts";
+import { AnyObject, checkId, checkText, Maybe, OneOf, parseIso, toIso } from "./wire.ts";
 
 const MAX_TOKEN_LENGTH = 1_024;
 /** What a patch of one token may move about. */

@@ -3,12 +3,13 @@ import type { FastifyRequest } from "fastify";
 import Type from "typebox";
 import type { EnvironmentId, Membership } from "../../engine/model.ts";
 import { TENANT } from "../../engine/templates.ts";
+import { bodyOf } from "../../http/body.ts";
 import { environmentOf } from "./auth.ts";
 import type { Courier, Routes } from "./courier.ts";
 import { notFound } from "./errors.ts";
 import { listEnvelope, pageQuery } from "./paging.ts";
 import { boundedProfile } from "./profiles.ts";
-import { AnyObject, bodyOf, checkId, Maybe } from "./wire.ts";
+import { AnyObject, checkId, Maybe } from "./wire.ts";
 
 const MAX_LIMIT = 100;
 

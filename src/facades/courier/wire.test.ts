@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import Type from "typebox";
 import { Refusal } from "../../engine/refusal.ts";
+import { bodyOf } from "../../http/body.ts";
 import { fromCursor, pageQuery, toCursor } from "./paging.ts";
-import { bodyOf, checkId, Maybe, OneOf, parseIso, parseMoment, queryBoolean, queryList, queryText } from "./wire.ts";
+import { checkId, Maybe, OneOf, parseIso, parseMoment, queryBoolean, queryList, queryText } from "./wire.ts";
 
 test("messages of a check name every field at fault, once", () => {
   const check = bodyOf(
@@ -29,11 +30,11 @@ test("messages of a check name every field at fault, once", () => {
   assert.equal(say(undefined), "notification: Required");
   assert.equal(
     say({ notification: { name: 3, content: 1 }, state: "x" }).split(";")[0],
-    "notification.name: Expected string",
+    "notification.name: Expected string, got 3",
   );
   assert.match(
     say({ notification: { name: "a", content: 1 }, state: "x" }),
-    /^state: Expected one of DRAFT, PUBLISHED/,
+    /^state: Expected "DRAFT" or "PUBLISHED", got "x"/,
   );
   assert.equal(say({ notification: { name: "a", content: 1, tags: null }, state: null, unknown: 1 }), "");
   assert.match(say({ notification: { name: "a", content: 1, tags: [1] } }), /^notification\.tags\.0: Expected string/);

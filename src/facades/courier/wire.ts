@@ -1,7 +1,5 @@
 /** Reading Courier's requests and writing its answers: schemas, query strings, ids and times. */
-import Type, { type Static, type TOptional, type TSchema, type TUnion } from "typebox";
-import { Compile } from "typebox/compile";
-import type { TLocalizedValidationError } from "typebox/error";
+import Type, { type TOptional, type TSchema, type TUnion } from "typebox";
 import { Refusal } from "../../engine/refusal.ts";
 import type { Millis } from "../../lib/clock.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
@@ -19,52 +17,6 @@ export const AnyObject = Type.Unsafe<JsonObject>({ type: "object" });
 /** One of several strings. */
 export function OneOf<const T extends readonly string[]>(values: T) {
   return Type.Unsafe<T[number]>({ type: "string", enum: [...values] });
-}
-
-/**
- * A check of a request's body, compiled at its first use. An absent body is read as `{}`, as Courier does.
- * Unknown fields are let through, never refused.
- * @returns a function that gives the body its type, or throws a Refusal naming every field at fault (at most ten).
- */
-export function bodyOf<T extends TSchema>(schema: T): (body: unknown) => Static<T> {
-  let check: ReturnType<typeof Compile<T>> | undefined;
-  return (body) => {
-    check ??= Compile(schema);
-    const value: unknown = body === undefined || body === null ? {} : body;
-    if (check.Check(value)) return value;
-    throw validationRefusal(check.Errors(value));
-  };
-}
-
-/** Courier's way to name fields: `notification.name: Required; notification.content: Required`. */
-export function validationRefusal(errors: readonly TLocalizedValidationError[]): Refusal {
-  const clauses = new Map<string, string>();
-  for (const error of errors) {
-    // A union says "any of" after having said what is wrong with each branch; the first branch is the one meant.
-    if (error.keyword === "anyOf") continue;
-    const at = error.instancePath.split("/").slice(1).map(unescapeToken).join(".");
-    if (error.keyword === "required") {
-      for (const name of error.params.requiredProperties)
-        addClause(clauses, at === "" ? name : `${at}.${name}`, "Required");
-    } else addClause(clauses, at === "" ? "body" : at, sentence(error));
-  }
-  const shown = [...clauses].slice(0, 10).map(([field, text]) => `${field}: ${text}`);
-  const [field] = clauses.keys();
-  return new Refusal("invalid", shown.join("; ") || "The body is not valid", field === undefined ? {} : { field });
-}
-
-function addClause(clauses: Map<string, string>, field: string, text: string): void {
-  if (!clauses.has(field)) clauses.set(field, text);
-}
-
-function sentence(error: TLocalizedValidationError): string {
-  if (error.keyword === "type") return `Expected ${[error.params.type].flat().join(" or ")}`;
-  if (error.keyword === "enum") return `Expected one of ${error.params.allowedValues.map(String).join(", ")}`;
-  return error.message.charAt(0).toUpperCase() + error.message.slice(1);
-}
-
-function unescapeToken(token: string): string {
-  return token.replaceAll("~1", "/").replaceAll("~0", "~");
 }
 
 // ——— ids chosen by callers ———————————————————————————————————————————————————————————————————————————————————————

@@ -1,7 +1,7 @@
 /** Checks of bodies against a TypeBox schema, with messages for people: the field, what was expected, what came. */
 import type { Static, TSchema } from "typebox";
 import { Compile } from "typebox/compile";
-import { Refusal } from "../../engine/refusal.ts";
+import { Refusal } from "../engine/refusal.ts";
 
 /** The part of a TypeBox error that is read here. */
 interface Fault {
@@ -12,15 +12,17 @@ interface Fault {
 }
 
 const MAX_SHOWN_CHARS = 60;
-const MAX_CLAUSES = 5;
+const MAX_CLAUSES = 10;
 
 /**
- * Compiles a schema once. An absent body is read as `{}`; unknown fields are let through.
+ * Checks bodies against a schema, which is compiled at its first use. An absent body is read as `{}`; unknown fields are
+ * let through.
  * @returns a function that gives a body its type, or throws Refusal("invalid") with one clause for each field at fault.
  */
-export function shape<T extends TSchema>(schema: T): (value: unknown) => Static<T> {
-  const validator = Compile(schema);
+export function bodyOf<T extends TSchema>(schema: T): (value: unknown) => Static<T> {
+  let validator: ReturnType<typeof Compile<T>> | undefined;
   return (value) => {
+    validator ??= Compile(schema);
     const body = value ?? {};
     if (validator.Check(body)) return body as Static<T>;
     throw refusalOf(validator.Errors(body), body);

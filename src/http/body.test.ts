@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import Type from "typebox";
-import { Refusal } from "../../engine/refusal.ts";
-import { shape } from "./shape.ts";
-import { Maybe, OneOf } from "./wire.ts";
+import Type, { type TSchema } from "typebox";
+import { Refusal } from "../engine/refusal.ts";
+import { bodyOf } from "./body.ts";
 
-const Leaf = Type.Object({ size: Maybe(Type.Number({ minimum: 0 })), kind: Maybe(OneOf(["a", "b"])) });
-const read = shape(
+function Maybe<T extends TSchema>(schema: T) {
+  return Type.Optional(Type.Union([schema, Type.Null()]));
+}
+
+const Kind = Type.Unsafe<"a" | "b">({ type: "string", enum: ["a", "b"] });
+const Leaf = Type.Object({ size: Maybe(Type.Number({ minimum: 0 })), kind: Maybe(Kind) });
+const read = bodyOf(
   Type.Object({ name: Type.String({ maxLength: 3 }), leaf: Maybe(Type.Union([Leaf, Type.Array(Leaf)])) }),
 );
 
@@ -20,7 +24,7 @@ function message(body: unknown): string {
   return "";
 }
 
-test("what has the shape is passed on, unknown fields and all", () => {
+test("what has the bodyOf is passed on, unknown fields and all", () => {
   const body = { name: "x", leaf: null, more: 1 };
   assert.equal(read(body), body);
 });
