@@ -88,7 +88,7 @@ async function asker(url: string, user: string, items: number): Promise<() => Pr
     expires_in: "2 hours",
   });
   const headers = {
-    authorization: `Bearer ${body["token"]}`,
+    authorization: `Bearer ${body.token}`,
     "content-type": "application/json",
     "x-courier-user-id": user,
   };

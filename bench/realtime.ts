@@ -67,7 +67,7 @@ async function listener(url: string, user: string): Promise<Heard> {
     scope: `user_id:${user} inbox:read:messages`,
     expires_in: "2 hours",
   });
-  const socket = new WebSocket(`${url.replace("http", "ws")}/?token=${body["token"]}`, { perMessageDeflate: false });
+  const socket = new WebSocket(`${url.replace("http", "ws")}/?token=${body.token}`, { perMessageDeflate: false });
   await new Promise((ready, failed) => {
     socket.once("open", ready);
     socket.once("error", failed);

@@ -80,7 +80,7 @@ async function idleOurs(): Promise<number> {
       expires_in: "2 hours",
     });
     try {
-      const url = `${server.url.replace("http", "ws")}/?token=${body["token"]}`;
+      const url = `${server.url.replace("http", "ws")}/?token=${body.token}`;
       return await growth(server.process.pid as number, url);
     } finally {
       await server.kill();

@@ -3,8 +3,8 @@ import type { AddressInfo } from "node:net";
 import { type Logger, pino } from "pino";
 import { adminRoutes } from "./admin/routes.ts";
 import { memoryBus } from "./bus/memory.ts";
+import { lateOutbound } from "./channels/late.ts";
 import { NetworkGuard } from "./channels/network-guard.ts";
-import { OutboundHttp } from "./channels/outbound-http.ts";
 import { providerKinds } from "./channels/registry.ts";
 import { Senders } from "./channels/senders.ts";
 import { outboundWebhookKind } from "./channels/webhook/outbound.ts";
@@ -17,7 +17,7 @@ import { type RunningEngine, startEngine } from "./engine/start.ts";
 import type { Courier } from "./facades/courier/courier.ts";
 import { courierFacade } from "./facades/courier/facade.ts";
 import { publicMessageId } from "./facades/courier/ids.ts";
-import { messageDetails, messageProviders } from "./facades/courier/message-views.ts";
+import { messageRecord } from "./facades/courier/message-views.ts";
 import { courierSockets } from "./facades/courier/socket.ts";
 import { trackingLinks } from "./facades/courier/tracking.ts";
 import { Credentials } from "./http/credentials.ts";
@@ -93,7 +93,9 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
     const bus = memoryBus((error) => log.error({ err: error }, "bus.listener-failed"));
     undo.push(() => bus.close());
     const guard = new NetworkGuard({ allowNetworks: config.allowNetworks });
-    const http = new OutboundHttp({ guard, clock });
+    const http = lateOutbound(
+      async () => new (await import("./channels/outbound-http.ts")).OutboundHttp({ guard, clock }),
+    );
     undo.push(() => http.close());
     const kinds = providerKinds({ guard, http, captured: store.captured, clock });
     const outbound = outboundWebhookKind({ http, clock });
@@ -110,7 +112,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       kinds,
       senders,
       endpointKinds,
-      describeMessage: (_via, record) => ({ ...messageDetails(record.message), providers: messageProviders(record) }),
+      describeMessage: (_via, record) => messageRecord(record),
       languages: new Map([["elemental", elemental]]),
       tracking: config.tracking === "on" ? lateLinks(publicUrl, environmentById) : null,
       publicMessageId: (_via, message) => publicMessageId({ ...message, messageId: message.id }),

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CaptureStore, ProviderKind } from "../engine/ports.ts";
+import { checkSettings, maskSecrets, unmask } from "../engine/provider-settings.ts";
 import { FakeClock } from "../lib/clock.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { NetworkGuard } from "./network-guard.ts";
 import { OutboundHttp } from "./outbound-http.ts";
 import { providerKinds } from "./registry.ts";
-import { checkSettings, maskSecrets, unmask } from "../engine/provider-settings.ts";
 
 const clock = new FakeClock();
 const guard = new NetworkGuard({});

@@ -4,14 +4,13 @@ import type { CaptureStore, ProviderKind, SettingField } from "../engine/ports.t
 import type { Clock } from "../lib/clock.ts";
 import { chatAddress, emailAddress, pushAddress, smsAddress, webhookAddress } from "./addresses.ts";
 import { type CapturedChannel, openCapture } from "./capture.ts";
+import { lateSender, type Outbound } from "./late.ts";
 import type { NetworkGuard } from "./network-guard.ts";
-import type { OutboundHttp } from "./outbound-http.ts";
-import { lateSender } from "./late-sender.ts";
 import { openWebhook } from "./webhook/webhook.ts";
 
 export interface ChannelDeps {
   readonly guard: NetworkGuard;
-  readonly http: OutboundHttp;
+  readonly http: Outbound;
   readonly captured: CaptureStore;
   readonly clock: Clock;
 }
@@ -51,7 +50,6 @@ export function providerKinds(deps: ChannelDeps): ReadonlyMap<ProviderKindName, 
       description: "Sends email through an SMTP server.",
       settings: SMTP_SETTINGS,
       address: addressOn.email,
-      // The mailer is loaded with the first mail: it is 15 MB that a server without SMTP need not hold.
       open: (provider) => lateSender(async () => (await import("./email/smtp.ts")).openSmtp(provider, deps)),
     },
     {

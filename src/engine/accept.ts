@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { newId, withPrefix } from "../lib/ids.ts";
+import { TimeSlice } from "../lib/time-slice.ts";
 import { TurnBatcher } from "../lib/turn-batcher.ts";
 import type { Delivery, EnvironmentId, InboxItem, MessageId, Request, RequestId, SendSpec } from "./model.ts";
 import { type PlanningDeps, planMessage, requestContext, type Target } from "./plan.ts";
@@ -9,6 +10,13 @@ import { targetOfUser } from "./target.ts";
 
 /** A request with at most so many recipients, all of them named, is expanded in the commit that accepts it. */
 export const INLINE_RECIPIENTS = 100;
+/**
+ * A request that takes longer to plan is planned after its answer, too: 100 recipients of heavy content would keep
+ * everyone who came in the same turn waiting for half a minute.
+ */
+const INLINE_PLANNING_MS = 200;
+/** How long planning keeps sockets and other requests waiting at a stretch. */
+const SLICE_MS = 50;
 
 interface Call {
   readonly request: Request;
@@ -71,7 +79,11 @@ export class Acceptor {
   async #acceptAll(calls: readonly Call[]): Promise<readonly (Accepted | Error)[]> {
     const facts = await readFacts(this.#store, calls);
     const acceptances: (Acceptance | Error)[] = [];
-    for (const call of calls) acceptances.push(await this.#plan(call, facts));
+    const slice = new TimeSlice(SLICE_MS);
+    for (const call of calls) {
+      acceptances.push(await this.#plan(call, facts));
+      if (slice.over) await slice.rest();
+    }
 
     const good = acceptances.filter((acceptance): acceptance is Acceptance => !(acceptance instanceof Error));
     const results = good.length === 0 ? [] : await this.#store.pipeline.accept(good);
@@ -90,7 +102,11 @@ export class Acceptor {
       const planned: Planned[] = [];
       if (targets.length > 0) {
         const context = await requestContext(request, this.#deps);
+        const slice = new TimeSlice(INLINE_PLANNING_MS);
         for (const target of targets) {
+          if (planned.length > 0 && slice.over) {
+            return { request: { ...request, state: "expanding" }, planned: [], idempotency: call.idempotency };
+          }
           const id: MessageId = targets.length === 1 ? withPrefix("msg", request.id) : newId("msg", request.createdAt);
           const known =
             target.userId === null ? null : (facts.get(factsKey(request.environmentId, target.userId)) ?? null);

@@ -142,7 +142,7 @@ export class Catalog {
   }
 
   async #target(environmentId: EnvironmentId, kind: string, id: string): Promise<string | null> {
-    const target = (await this.document(environmentId, kind, id))?.body["templateId"];
+    const target = (await this.document(environmentId, kind, id))?.body.templateId;
     return typeof target === "string" ? target : null;
   }
 
@@ -178,7 +178,7 @@ export class Catalog {
   async translations(environmentId: EnvironmentId, locale: string): Promise<(key: string) => string | undefined> {
     const tables: JsonObject[] = [];
     for (const name of localeNames(locale)) {
-      const entries = (await this.document(environmentId, TRANSLATION, `default/${name}`))?.body["entries"];
+      const entries = (await this.document(environmentId, TRANSLATION, `default/${name}`))?.body.entries;
       if (isObject(entries)) tables.push(entries);
     }
     return (key) => {

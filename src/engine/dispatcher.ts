@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { Clock, Millis } from "../lib/clock.ts";
 import { Signal } from "../lib/signal.ts";
+import { TimeSlice } from "../lib/time-slice.ts";
 import { tellPlanned } from "./accept.ts";
 import type { Deliverer } from "./deliver.ts";
 import type { Expander } from "./expand.ts";
@@ -22,6 +23,8 @@ export interface DispatcherLimits {
 /** Changes are told in batches, so that a commit is shared; so many batches may be under way. */
 const CHANGE_BATCH = 100;
 const CHANGE_BATCHES = 2;
+/** After so much time the delayed messages planned so far are committed. */
+const PLANNING_SLICE_MS = 200;
 
 /**
  * Finds work whose time has come and sees to it that it is done: requests to expand, messages to plan, deliveries to
@@ -123,7 +126,8 @@ export class Dispatcher {
       for (const loop of this.#loops) loop.wake();
       await Promise.all(this.#loops.map((loop) => loop.idle()));
       const due = await this.#store.pipeline.nextDueAt();
-      if (due === null || due > this.#clock.now()) return;
+      // While we asked, a loop may have claimed what was due then.
+      if ((due === null || due > this.#clock.now()) && this.#loops.every((loop) => loop.quiet)) return;
     }
   }
 
@@ -171,9 +175,16 @@ export class Dispatcher {
     return messages.length === 0 ? [] : [this.#planDelayed(messages, leaseUntil)];
   }
 
+  /** Commits whenever a slice of time is used up: what is planned only when the lease is over is planned for nothing. */
   async #planDelayed(messages: readonly Message[], leaseUntil: Millis): Promise<void> {
-    const planned: Planned[] = [];
+    let planned: Planned[] = [];
+    const slice = new TimeSlice(PLANNING_SLICE_MS);
     for (const message of messages) {
+      if (slice.over) {
+        await this.#resume(planned, leaseUntil);
+        planned = [];
+        await slice.rest();
+      }
       const request = await this.#store.messages.readRequest(message.environmentId, message.requestId);
       if (request === null) continue;
       const target = targetOfMessage(message, request);
@@ -182,12 +193,17 @@ export class Dispatcher {
       const context = await requestContext(request, this.#deps);
       planned.push(await planMessage(context, target, facts, message.id, message, this.#deps));
     }
+    await this.#resume(planned, leaseUntil);
+  }
+
+  async #resume(planned: readonly Planned[], leaseUntil: Millis): Promise<void> {
+    if (planned.length === 0) return;
     const written = await this.#store.pipeline.commitPlanned(planned, leaseUntil);
     tellPlanned(
       this.#bus,
       planned.filter((_, i) => written[i]),
     );
-    this.#log.info({ messages: messages.length, planned: written.filter(Boolean).length }, "messages.resumed");
+    this.#log.info({ messages: planned.length, planned: written.filter(Boolean).length }, "messages.resumed");
   }
 
   async #claimChanges(): Promise<readonly Promise<unknown>[]> {

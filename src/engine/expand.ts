@@ -1,4 +1,5 @@
 import { newId } from "../lib/ids.ts";
+import { TimeSlice } from "../lib/time-slice.ts";
 import { matchesPattern, patternPrefix } from "./list-pattern.ts";
 import type { EnvironmentId, Recipient, Request } from "./model.ts";
 import { type PlanningDeps, planMessage, type RequestContext, requestContext, type Target } from "./plan.ts";
@@ -8,6 +9,11 @@ import { TENANT } from "./templates.ts";
 
 /** Recipients looked at per commit: enough to make the commit cheap, few enough to hold in memory. */
 export const PAGE_SIZE = 1000;
+/**
+ * A page that takes longer to plan is cut short, and the next one goes on from there. It has to be committed under the
+ * lease: 1,000 recipients of heavy content take minutes, and pages lost at their end would be begun again for ever.
+ */
+const PAGE_MS = 200;
 const MAX_LISTS = 100_000;
 const TENANT_PAGE = 1000;
 
@@ -50,7 +56,9 @@ export class Expander {
       const page = await sources.read(cursor);
       const planned = await this.#planPage(context, page.targets);
       const next = nextLease();
-      const text = page.next === null ? null : JSON.stringify(page.next);
+      const following =
+        planned.length < page.targets.length ? cursorAfter(page.targets[planned.length - 1] as Target) : page.next;
+      const text = following === null ? null : JSON.stringify(following);
       if (!(await this.#store.pipeline.commitPage(current, { held: lease, next }, text, planned))) return "lost";
       told(planned);
       if (text === null) return "expanded";
@@ -59,13 +67,19 @@ export class Expander {
     }
   }
 
+  /** @returns what was planned, in the order of the targets; fewer than these when it takes too long. At least one. */
   async #planPage(context: RequestContext, targets: readonly Target[]): Promise<readonly Planned[]> {
     const users = targets.flatMap((target) => (target.userId === null ? [] : [target.userId]));
     const facts = new Map(
       (await this.#store.directory.facts(context.request.environmentId, [...new Set(users)])).map((f) => [f.userId, f]),
     );
     const planned: Planned[] = [];
+    const slice = new TimeSlice(PAGE_MS);
     for (const target of targets) {
+      if (slice.over && planned.length > 0) {
+        await slice.rest();
+        break;
+      }
       const known = target.userId === null ? null : (facts.get(target.userId) ?? null);
       planned.push(await planMessage(context, target, known, newId("msg", this.#deps.clock.now()), null, this.#deps));
     }
@@ -75,6 +89,13 @@ export class Expander {
 
 function parseCursor(text: string | null): Cursor {
   return text === null ? { entry: 0, after: null } : (JSON.parse(text) as Cursor);
+}
+
+/** Where to go on after a target in the middle of a page. Members of a group come in the order of their ids. */
+function cursorAfter(target: Target): Cursor {
+  return target.listId === null && !target.viaTenant
+    ? { entry: target.entry + 1, after: null }
+    : { entry: target.entry, after: target.userId };
 }
 
 /** Reads the recipients of a request in pages, whatever they are named by. */
@@ -202,7 +223,7 @@ async function tenantFamily(
       limit: TENANT_PAGE,
     });
     for (const { id, body } of page.items) {
-      const parent = body["parentId"];
+      const parent = body.parentId;
       if (typeof parent !== "string") continue;
       const siblings = children.get(parent);
       if (siblings === undefined) children.set(parent, [id]);

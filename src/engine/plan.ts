@@ -228,7 +228,7 @@ function start(draft: Message, plan: Plan, tried: Map<string, LeafState>, starti
     if (renderError !== null) return ended(draft, "undeliverable", "failed", renderError);
     return ended(draft, "unroutable", "no_channels", "The content has nothing for any channel of the route");
   }
-  const at = starting.now;
+  const at = stamp(starting.now, draft.id);
   const state: MessageState = ways.has("delivered") ? "delivered" : ways.has("simulated") ? "simulated" : "routed";
   const reached = state !== "routed";
   return {
@@ -259,6 +259,7 @@ function startLeaf(message: Message, path: string, leaf: PlanLeaf, starting: Sta
   const content = compiled?.render({ channel: leaf.channel, provider: leaf.provider }, rendering) ?? null;
   if (content === null) return null;
 
+  const at = stamp(now, id);
   const inbox = leaf.channel === "inbox";
   const simulated = spec.mode === "mock";
   const data = mergedData(spec, target);
@@ -284,14 +285,14 @@ function startLeaf(message: Message, path: string, leaf: PlanLeaf, starting: Sta
     error: null,
     reference: null,
     createdAt: timeOf(id),
-    sentAt: simulated || inbox ? now : null,
-    deliveredAt: inbox && !simulated ? now : null,
+    sentAt: simulated || inbox ? at : null,
+    deliveredAt: inbox && !simulated ? at : null,
     seenAt: null,
     readAt: null,
     interactedAt: null,
     archivedAt: null,
     // A simulated inbox delivery is on record, but no user ever gets to see it.
-    deletedAt: simulated ? now : null,
+    deletedAt: simulated ? at : null,
     expiresAt: inbox ? (spec.expiresAt ?? null) : null,
     tags: inbox ? message.tags : [],
     data: dataFor(leaf.channel, data, request.environmentId, id, starting.deps.tracking),
@@ -378,7 +379,7 @@ async function look(
     }
   }
   profile = deepMerge(profile, target.profile);
-  const locale = typeof profile["locale"] === "string" ? profile["locale"] : null;
+  const locale = typeof profile.locale === "string" ? profile.locale : null;
   return {
     tenant,
     profile,
@@ -436,8 +437,16 @@ function draftMessage(
     storedProfile: facts?.profile ?? null,
     dueAt: null,
     leaseUntil: null,
-    plannedAt: now,
+    plannedAt: stamp(now, id),
   };
+}
+
+/**
+ * The time to write beside something with that id. Ids never go back, so after the clock was set back they lie ahead of
+ * it for a while, and nothing may be on record before it was made. What is due still goes by the clock.
+ */
+function stamp(now: Millis, id: string): Millis {
+  return Math.max(now, timeOf(id));
 }
 
 /** User id, else the address, else the message's own id. */
@@ -490,7 +499,7 @@ function routingOf(context: RequestContext, target: Target) {
 const MAX_DELAY_MS: Millis = 90 * 24 * 3_600_000;
 
 function dueAt(delay: NonNullable<SendSpec["delay"]>, profile: JsonObject, now: Millis): Millis | "too-far" {
-  const zones = [delay.timezone, profile["zoneinfo"], profile["timezone"]];
+  const zones = [delay.timezone, profile.zoneinfo, profile.timezone];
   const zone = zones.find((name): name is string => typeof name === "string" && name !== "");
   let due = now;
   if (delay.until !== undefined) due = nextOpening(delay.until, now, zone);
@@ -562,15 +571,15 @@ function overrideOf(
 
 /** A webhook gets what was passed to send: the profile fields given there, or on demand the whole merged profile. */
 function withWebhookPayload(content: Rendered, message: Message, starting: Starting): Rendered {
-  if (content.raw?.["payload"] !== undefined) return content;
+  if (content.raw?.payload !== undefined) return content;
   const { context, target, surroundings } = starting;
   const { spec } = context.request;
-  const webhook = surroundings.profile["webhook"];
+  const webhook = surroundings.profile.webhook;
   const expanded =
     typeof webhook === "object" &&
     webhook !== null &&
     !Array.isArray(webhook) &&
-    (webhook as JsonObject)["profile"] === "expanded";
+    (webhook as JsonObject).profile === "expanded";
   const { webhook: _, ...profile } = expanded ? surroundings.profile : target.profile;
   const to: JsonObject = target.userId === null ? profile : { user_id: target.userId, ...profile };
   const payload: JsonObject = {

@@ -23,7 +23,7 @@ export function consentFor(
 ): Consent {
   if (templateId === "") return NO_RULES;
   for (const layer of layers) {
-    const notifications = layer?.["notifications"];
+    const notifications = layer?.notifications;
     const rule = isObject(notifications) && Object.hasOwn(notifications, templateId) ? notifications[templateId] : null;
     if (isObject(rule)) return consentOf(rule, now);
   }
@@ -31,13 +31,13 @@ export function consentFor(
 }
 
 function consentOf(rule: JsonObject, now: Millis): Consent {
-  if (rule["status"] === "REQUIRED") return NO_RULES;
-  const preferences = rule["channel_preferences"];
+  if (rule.status === "REQUIRED") return NO_RULES;
+  const preferences = rule.channel_preferences;
   const channels = Array.isArray(preferences)
-    ? preferences.flatMap((entry) => (isObject(entry) ? channelNamed(entry["channel"]) : []))
+    ? preferences.flatMap((entry) => (isObject(entry) ? channelNamed(entry.channel) : []))
     : [];
   return {
-    blocked: rule["status"] === "OPTED_OUT" || isSnoozed(rule["rules"], now),
+    blocked: rule.status === "OPTED_OUT" || isSnoozed(rule.rules, now),
     channels: channels.length > 0 ? new Set(channels) : null,
   };
 }
@@ -46,8 +46,8 @@ function isSnoozed(rules: unknown, now: Millis): boolean {
   if (!Array.isArray(rules)) return false;
   return rules.some((rule) => {
     if (!isObject(rule)) return false;
-    const start = typeof rule["start"] === "string" ? Date.parse(rule["start"]) : Number.NEGATIVE_INFINITY;
-    const until = typeof rule["until"] === "string" ? Date.parse(rule["until"]) : Number.NaN;
+    const start = typeof rule.start === "string" ? Date.parse(rule.start) : Number.NEGATIVE_INFINITY;
+    const until = typeof rule.until === "string" ? Date.parse(rule.until) : Number.NaN;
     return start <= now && now < until;
   });
 }

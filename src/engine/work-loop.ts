@@ -46,9 +46,14 @@ export class WorkLoop {
     this.stopped = true;
   }
 
-  /** Resolves when nothing is under way and nothing is being claimed. */
+  /** Nothing is under way and nothing is being claimed. */
+  get quiet(): boolean {
+    return this.#claiming === null && this.#underWay === 0;
+  }
+
+  /** Resolves when it is quiet. */
   async idle(): Promise<void> {
-    while (this.#claiming !== null || this.#underWay > 0) await this.#idle.next();
+    while (!this.quiet) await this.#idle.next();
   }
 
   async #run(): Promise<void> {
@@ -81,6 +86,6 @@ export class WorkLoop {
   }
 
   #checkIdle(): void {
-    if (this.#claiming === null && this.#underWay === 0) this.#idle.emit();
+    if (this.quiet) this.#idle.emit();
   }
 }

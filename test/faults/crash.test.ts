@@ -11,8 +11,8 @@ import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { type Child, call, startChild } from "../support/child.ts";
 
-const ROUNDS = Number(process.env["CARILLON_TEST_ROUNDS"] ?? (process.env["CI"] === "true" ? 20 : 5));
-const SEED = Number(process.env["CARILLON_TEST_SEED"] ?? Date.now() % 1_000_000);
+const ROUNDS = Number(process.env.CARILLON_TEST_ROUNDS ?? (process.env.CI === "true" ? 20 : 5));
+const SEED = Number(process.env.CARILLON_TEST_SEED ?? Date.now() % 1_000_000);
 const USERS = 8;
 const CALLERS = 24;
 const SUBSCRIBERS = 1500;
@@ -52,7 +52,7 @@ async function load(server: Child, round: number, acknowledged: Acknowledged): P
       const answer = await call(server.url, "POST", "/send", { message }).catch(() => null);
       if (answer === null) return;
       assert.equal(answer.status, 202, JSON.stringify(answer.body));
-      const id2 = answer.body["requestId"] as string;
+      const id2 = answer.body.requestId as string;
       if (kind === "inbox") acknowledged.inbox.set(id2, user);
       else if (kind === "mail") acknowledged.mails.add(id2);
       else acknowledged.lists.add(id2);
@@ -100,7 +100,7 @@ test(`nothing acknowledged is lost or doubled in ${ROUNDS} crashes (seed ${SEED}
   // What the last crash left is done before a new list send that comes after it.
   await eventually(
     () => call(server.url, "GET", "/messages?status=ENQUEUED,ROUTED,DELAYED"),
-    ({ body }) => (body["results"] as unknown[]).length === 0,
+    ({ body }) => (body.results as unknown[]).length === 0,
     "messages still on their way",
   );
   const wanted = acknowledged.lists.size * SUBSCRIBERS;
@@ -125,24 +125,24 @@ test(`nothing acknowledged is lost or doubled in ${ROUNDS} crashes (seed ${SEED}
   assert.deepEqual(rows("pragma integrity_check"), [{ integrity_check: "ok" }]);
 
   const items = rows("select message_id, request_id, user_id, state from deliveries where channel = 'inbox'");
-  const perMessage = Map.groupBy(items, (item) => item["message_id"]);
+  const perMessage = Map.groupBy(items, (item) => item.message_id);
   assert.ok(
     [...perMessage.values()].every((group) => group.length === 1),
     "no message has two inbox items",
   );
   const { toCourierId } = await import("../../src/facades/courier/ids.ts");
-  const perRequest = Map.groupBy(items, (item) => toCourierId(item["request_id"] as string));
+  const perRequest = Map.groupBy(items, (item) => toCourierId(item.request_id as string));
   for (const [id, user] of acknowledged.inbox) {
     const found = perRequest.get(id) ?? [];
     assert.deepEqual(
-      found.map((item) => [item["user_id"], item["state"]]),
+      found.map((item) => [item.user_id, item.state]),
       [[user, "delivered"]],
       `request ${id}`,
     );
   }
   let reached = 0;
   for (const id of lists) {
-    const users = (perRequest.get(id) ?? []).map((item) => item["user_id"]);
+    const users = (perRequest.get(id) ?? []).map((item) => item.user_id);
     assert.equal(new Set(users).size, SUBSCRIBERS, `list send ${id} reached everyone`);
     assert.equal(users.length, SUBSCRIBERS, `list send ${id} reached no one twice`);
     reached += users.length;
@@ -150,10 +150,7 @@ test(`nothing acknowledged is lost or doubled in ${ROUNDS} crashes (seed ${SEED}
   assert.equal(reached, wanted);
 
   const mails = new Map(
-    rows("select request_id, state from messages").map((row) => [
-      toCourierId(row["request_id"] as string),
-      row["state"],
-    ]),
+    rows("select request_id, state from messages").map((row) => [toCourierId(row.request_id as string), row.state]),
   );
   for (const id of acknowledged.mails) assert.equal(mails.get(id), "sent", `mail ${id}`);
   assert.deepEqual(rows("select state, count(*) as n from deliveries where state = 'pending' group by state"), []);

@@ -10,7 +10,7 @@ test("survives an outage of Postgres under load", { timeout: 120_000 }, async (t
   const postgres = await ownPostgres();
   if (postgres === null) {
     assert.ok(
-      !process.env["CARILLON_TEST_REQUIRE"]?.includes("postgres"),
+      !process.env.CARILLON_TEST_REQUIRE?.includes("postgres"),
       "Postgres is required, but its programs were not found",
     );
     return t.skip("no Postgres programs on this machine");
@@ -30,12 +30,12 @@ test("survives an outage of Postgres under load", { timeout: 120_000 }, async (t
       const message = { to, routing: { method: "single", channels }, content: { title: "t", body: "b" } };
       const { status, body } = await call(server.url, "POST", "/send", { message });
       if (status === 202) {
-        acknowledged.push(body["requestId"] as string);
+        acknowledged.push(body.requestId as string);
         succeeded();
       } else {
         refused.push(status);
-        assert.equal(body["type"], "api_error");
-        assert.equal(typeof body["message"], "string");
+        assert.equal(body.type, "api_error");
+        assert.equal(typeof body.message, "string");
       }
     }
   };
@@ -62,7 +62,7 @@ test("survives an outage of Postgres under load", { timeout: 120_000 }, async (t
   for (const id of acknowledged) {
     for (;;) {
       const { status, body } = await call(server.url, "GET", `/messages/${id}`);
-      if (status === 200 && (body["status"] === "SENT" || body["status"] === "DELIVERED")) break;
+      if (status === 200 && (body.status === "SENT" || body.status === "DELIVERED")) break;
       assert.ok(Date.now() < until, `message ${id}: ${status} ${JSON.stringify(body)}`);
     }
   }

@@ -20,7 +20,7 @@ export interface Child {
 /** Starts `carillon serve` on a free port and resolves once it says that it listens. Rejects if it ends before. */
 export async function startChild(env: { readonly [name: string]: string }): Promise<Child> {
   const child = spawn(process.execPath, [MAIN, "serve"], {
-    env: { PATH: process.env["PATH"], PORT: "0", CARILLON_SECRET_KEY: SECRET_KEY, CARILLON_LOG_LEVEL: "warn", ...env },
+    env: { PATH: process.env.PATH, PORT: "0", CARILLON_SECRET_KEY: SECRET_KEY, CARILLON_LOG_LEVEL: "warn", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const lines: string[] = [];

@@ -4,7 +4,7 @@ import type { Outcome, Provider } from "../../engine/model.ts";
 import type { ProviderKind, RetrySchedule, Sender } from "../../engine/ports.ts";
 import type { Clock, Millis } from "../../lib/clock.ts";
 import type { OutboundResult } from "../http-exchange.ts";
-import type { OutboundHttp } from "../outbound-http.ts";
+import type { Outbound } from "../late.ts";
 import { webhookOutcome } from "./webhook.ts";
 
 /**
@@ -21,7 +21,7 @@ export const OUTBOUND_SCHEDULE: RetrySchedule = {
 const TIMEOUT_MS: Millis = 10_000;
 
 /** A kind of provider that nobody can configure or be routed to: its providers are the endpoints. */
-export function outboundWebhookKind(deps: { readonly http: OutboundHttp; readonly clock: Clock }): ProviderKind {
+export function outboundWebhookKind(deps: { readonly http: Outbound; readonly clock: Clock }): ProviderKind {
   return {
     provider: "outbound-webhook",
     channel: "webhook",
@@ -40,7 +40,7 @@ export function outboundWebhookKind(deps: { readonly http: OutboundHttp; readonl
 /** Posts `content.raw.body` of a delivery, byte for byte. */
 function openOutbound(
   { settings }: Provider,
-  { http, clock }: { readonly http: OutboundHttp; readonly clock: Clock },
+  { http, clock }: { readonly http: Outbound; readonly clock: Clock },
 ): Sender {
   const { url, secret } = settings;
   return {

@@ -4,14 +4,14 @@ import { Refusal } from "../../engine/refusal.ts";
 import type { Clock, Millis } from "../../lib/clock.ts";
 import { deepMerge, isObject, type Json, type JsonObject } from "../../lib/json.ts";
 import type { OutboundResult } from "../http-exchange.ts";
-import type { OutboundHttp } from "../outbound-http.ts";
+import type { Outbound } from "../late.ts";
 import { retryAfter } from "../retry-after.ts";
 
 /** The error keeps a little of the receiver's answer, for the person who has to find out why. */
 const EXCERPT_LENGTH = 200;
 
 /** Posts messages as JSON to the recipient's webhook, or to the one in the provider's settings. */
-export function openWebhook(provider: Provider, deps: { readonly http: OutboundHttp; readonly clock: Clock }): Sender {
+export function openWebhook(provider: Provider, deps: { readonly http: Outbound; readonly clock: Clock }): Sender {
   return {
     async send(outgoing) {
       let request: WebhookRequest;

@@ -51,6 +51,11 @@ export function messageDetails(message: Message): MessageDetails {
   };
 }
 
+/** The body of `GET /messages/{id}`, which outbound webhooks carry as well. */
+export function messageRecord(record: MessageRecord) {
+  return { ...messageDetails(record.message), providers: messageProviders(record) };
+}
+
 /** One entry for each delivery that a provider accepted or refused for good. */
 export function messageProviders(record: MessageRecord): readonly JsonObject[] {
   return record.deliveries

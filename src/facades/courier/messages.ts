@@ -9,7 +9,7 @@ import type { Courier, Routes } from "./courier.ts";
 import { notFound } from "./errors.ts";
 import { HISTORY_TYPES, historyOf } from "./history.ts";
 import { fromCourierId, parsePublicMessageId, toCourierId } from "./ids.ts";
-import { messageDetails, messageOutput, messageProviders, OUTPUT_PARTS, type OutputPart } from "./message-views.ts";
+import { messageDetails, messageOutput, messageRecord, OUTPUT_PARTS, type OutputPart } from "./message-views.ts";
 import { pageQuery, pagingEnvelope } from "./paging.ts";
 import { parseMoment, queryBoolean, queryList, queryText } from "./wire.ts";
 
@@ -32,7 +32,7 @@ export const messageRoutes: Routes = (app, courier) => {
 
   app.get("/messages/:message_id", async (request) => {
     const record = await read(request, courier);
-    return { ...messageDetails(record.message), providers: messageProviders(record) };
+    return messageRecord(record);
   });
 
   app.get("/messages/:message_id/history", async (request) => {
