@@ -1,6 +1,7 @@
 import type { Clock, Millis } from "../lib/clock.ts";
 import { newId, timeOf } from "../lib/ids.ts";
 import { deepMerge, type Json, type JsonObject } from "../lib/json.ts";
+import { TimeSlice } from "../lib/time-slice.ts";
 import type { Catalog, FoundTemplate, TenantContext } from "./catalog.ts";
 import type {
   Channel,
@@ -181,7 +182,14 @@ export async function planMessage(
   };
   const way = route(input);
   if (way.kind === "none") return ended(draft, way.state, way.reason, ERROR_TEXT[way.reason]);
-  return start(draft, way.plan, new Map<string, LeafState>(), { context, target, surroundings, input, deps, now });
+  return await start(draft, way.plan, new Map<string, LeafState>(), {
+    context,
+    target,
+    surroundings,
+    input,
+    deps,
+    now,
+  });
 }
 
 const ERROR_TEXT = {
@@ -200,8 +208,12 @@ interface Starting {
   readonly now: Millis;
 }
 
+/** How long rendering for one channel after the other keeps everyone else waiting. A message may have dozens. */
+const RENDERING_SLICE_MS = 100;
+
 /** Starts the leaves of a plan that are due now; leaves with nothing to say on their channel are passed over. */
-function start(draft: Message, plan: Plan, tried: Map<string, LeafState>, starting: Starting): Planned {
+async function start(draft: Message, plan: Plan, tried: Map<string, LeafState>, starting: Starting): Promise<Planned> {
+  const slice = new TimeSlice(RENDERING_SLICE_MS);
   const deliveries: Delivery[] = [];
   let renderError: string | null = null;
   let more = false;
@@ -210,6 +222,7 @@ function start(draft: Message, plan: Plan, tried: Map<string, LeafState>, starti
     more = next.more;
     if (next.start.length === 0) break;
     for (const { path, leaf } of next.start) {
+      if (slice.over) await slice.rest();
       try {
         const delivery = startLeaf(draft, path, leaf, starting);
         tried.set(path, delivery?.state ?? "skipped");
@@ -347,7 +360,7 @@ export async function planFailover(
   };
   const tried = new Map<string, LeafState>(siblings.map((delivery) => [delivery.leaf, delivery.state]));
   const now = deps.clock.now();
-  const planned = start(message, message.plan, tried, { context, target, surroundings, input, deps, now });
+  const planned = await start(message, message.plan, tried, { context, target, surroundings, input, deps, now });
   return planned.deliveries.map((delivery) => withinChannelLimit(delivery, siblings, context.request.spec, now));
 }
 

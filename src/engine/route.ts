@@ -122,14 +122,16 @@ function isChannel(name: string): name is Channel {
   return (CHANNELS as readonly string[]).includes(name);
 }
 
-/** Those named, in that order; or all of the channel, where a stand-in steps aside for anything real. */
+/** Those named, in that order, each once; or all of the channel, where a stand-in steps aside for anything real. */
 function providersOf(
   channel: Channel,
   named: readonly string[] | undefined,
   all: readonly Provider[],
 ): readonly Provider[] {
   if (named !== undefined) {
-    return named.flatMap((key) => all.filter((provider) => provider.channel === channel && provider.provider === key));
+    return [...new Set(named)].flatMap((key) =>
+      all.filter((provider) => provider.channel === channel && provider.provider === key),
+    );
   }
   const ofChannel = all.filter((provider) => provider.channel === channel);
   const real = ofChannel.filter((provider) => !provider.standIn);

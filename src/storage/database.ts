@@ -4,7 +4,6 @@
  * awaits between statements on one client; the operation cannot tell the difference. That is how a store method is
  * written once and how nothing can slip in between `begin` and `commit` on the one connection of SQLite.
  */
-import type { CompiledQuery } from "kysely";
 
 export type Dialect = "sqlite" | "postgres";
 export type Value = string | number | null;
@@ -76,9 +75,4 @@ export function* run(statement: Statement): Operation<Result> {
  */
 export function only<S extends Statement>(statement: S): S {
   return { ...statement, only: true };
-}
-
-/** A statement that Kysely compiled for the database at hand. */
-export function compiled(query: CompiledQuery): TextStatement {
-  return { kind: "text", sql: query.sql, params: query.parameters as readonly Value[] };
 }

@@ -21,7 +21,8 @@ import { checkText } from "./wire.ts";
 
 /** Nesting of routings has no limit in the protocol; nobody needs more, and the engine walks them recursively. */
 const MAX_ROUTING_DEPTH = 10;
-const MAX_ROUTING_ENTRIES = 200;
+/** Of a routing with all that is nested in it. Each may become a delivery with a copy of the content rendered for it. */
+const MAX_ROUTING_ENTRIES = 50;
 /** Ids and other texts that things are found by, in UTF-8: what storage takes for an id. */
 const MAX_KEY_BYTES = 1024;
 /** A message without user is found by its address, so that an address has to fit into an index, too. */
@@ -78,7 +79,7 @@ export function translateSend(message: CourierMessage, mode: KeyMode, now: Milli
     data: message.data ?? {},
     mode,
     via: "courier",
-    routing: message.routing == null ? undefined : routingOf(message.routing, "message.routing", 1),
+    routing: message.routing == null ? undefined : routingOf(message.routing, "message.routing"),
     channels: mapOf(message.channels, toChannel, channelOptions),
     providers: mapOf(message.providers, (key) => key, providerOptions),
     timeouts: timeoutsOf(message.timeout, message.timeouts),
@@ -197,7 +198,11 @@ function tenantOf(filter: { readonly [key: string]: unknown }, field: string): s
  * @param field where it stands in the body, for messages.
  * @throws Refusal naming the entry at fault.
  */
-export function routingOf(routing: unknown, field: string, depth = 1): Routing {
+export function routingOf(routing: unknown, field: string): Routing {
+  return routingLevel(routing, field, 1, { entries: 0 });
+}
+
+function routingLevel(routing: unknown, field: string, depth: number, seen: { entries: number }): Routing {
   if (typeof routing !== "object" || routing === null || Array.isArray(routing)) {
     throw invalid(field, "Expected an object with method and channels");
   }
@@ -206,14 +211,15 @@ export function routingOf(routing: unknown, field: string, depth = 1): Routing {
     throw invalid(`${field}.method`, `Expected "single" or "all", got ${show(method)}`);
   }
   if (!Array.isArray(channels)) throw invalid(`${field}.channels`, `Expected a list, got ${show(channels)}`);
-  if (channels.length > MAX_ROUTING_ENTRIES) {
-    throw invalid(`${field}.channels`, `Expected at most ${MAX_ROUTING_ENTRIES} entries, got ${channels.length}`);
+  seen.entries += channels.length;
+  if (seen.entries > MAX_ROUTING_ENTRIES) {
+    throw invalid(`${field}.channels`, `Expected at most ${MAX_ROUTING_ENTRIES} entries in the whole routing`);
   }
   if (depth > MAX_ROUTING_DEPTH) throw invalid(field, `Expected at most ${MAX_ROUTING_DEPTH} levels of routing`);
   return {
     method,
     channels: channels.map((entry: unknown, i) =>
-      typeof entry === "string" ? toChannel(entry) : routingOf(entry, `${field}.channels.${i}`, depth + 1),
+      typeof entry === "string" ? toChannel(entry) : routingLevel(entry, `${field}.channels.${i}`, depth + 1, seen),
     ),
   };
 }

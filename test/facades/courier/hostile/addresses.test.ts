@@ -63,11 +63,12 @@ const PARAMETERS: readonly string[] = [
 ];
 
 /** Names that some list understands; each gets every value below. */
+// biome-ignore format: a table
 const QUERY_NAMES = [
   "cursor", "limit", "pattern", "parent_tenant_id", "event_id", "version", "type", "keys", "name", "channel",
-  "archived", "enqueued_after", "event", "list", "messageId", "notification", "provider", "recipient", "status", "tag",
-  "tags", "tenant_id", "traceId", "start_date", "end_date",
-]; // prettier-ignore
+  "archived", "enqueued_after", "event", "list", "messageId", "notification", "provider", "recipient", "status",
+  "tag", "tags", "tenant_id", "traceId", "start_date", "end_date",
+];
 
 const cursor = (key: string | Buffer): string => Buffer.from(key).toString("base64url");
 
@@ -132,13 +133,18 @@ for (const dialect of DIALECTS) {
 
     test("any text in place of any parameter of any path is answered decently, and changes nothing of others", async () => {
       const found = new Complaints();
-      const examples = new Map(validCalls(server.routes, things).map((call) => [`${call.method} ${call.url}`, call.body]));
+      const examples = new Map(
+        validCalls(server.routes, things).map((call) => [`${call.method} ${call.url}`, call.body]),
+      );
       const profile = await server.call("GET", "/profiles/ann");
       const calls = server.routes.flatMap(({ method, url }) =>
         [...url.matchAll(/:(\w+)/g)].flatMap(({ 0: whole }) =>
           PARAMETERS.map((value) => ({
             method,
-            path: pathOf(url.replace(whole, () => value.replaceAll(":", "%3A")), things),
+            path: pathOf(
+              url.replace(whole, () => value.replaceAll(":", "%3A")),
+              things,
+            ),
             body: JSON.stringify(examples.get(`${method} ${url}`)),
           })),
         ),
@@ -171,12 +177,11 @@ for (const dialect of DIALECTS) {
       ];
       // Every query meets several lists, and every list meets every spelling of the two names that all of them know.
       const asked = queries.flatMap((query, i) =>
-        gets.filter((_, at) => /^(?:cursor|limit)\b/.test(query) || (at + i) % 8 === 0).map((path) => `${path}?${query}`),
+        gets
+          .filter((_, at) => /^(?:cursor|limit)\b/.test(query) || (at + i) % 8 === 0)
+          .map((path) => `${path}?${query}`),
       );
-      await inParallel(
-        asked,
-        (path) => found.collect(() => server.decent("GET", path)),
-      );
+      await inParallel(asked, (path) => found.collect(() => server.decent("GET", path)));
       found.assertNone();
       assert.equal(({} as { polluted?: unknown }).polluted, undefined);
     });
@@ -188,7 +193,20 @@ for (const dialect of DIALECTS) {
     });
 
     test("paths that nobody serves are 404 in the same shape, whatever they look like", async () => {
-      for (const path of ["/../../etc/passwd", "/%2e%2e/%2e%2e", "//profiles//ann", "/nothing", "/profiles", `/${"a/".repeat(4_000)}`, "/%00", "/%ff", "/profiles/ann/..%2f..", "/__proto__", "/*", "/?".repeat(50)]) {
+      for (const path of [
+        "/../../etc/passwd",
+        "/%2e%2e/%2e%2e",
+        "//profiles//ann",
+        "/nothing",
+        "/profiles",
+        `/${"a/".repeat(4_000)}`,
+        "/%00",
+        "/%ff",
+        "/profiles/ann/..%2f..",
+        "/__proto__",
+        "/*",
+        "/?".repeat(50),
+      ]) {
         const { status } = await server.decent("GET", path);
         assert.ok(status === 404 || status === 400, `${path.slice(0, 50)} → ${status}`);
       }

@@ -35,7 +35,10 @@ for (const dialect of DIALECTS) {
       assert.deepEqual(unknownRoutes(server.routes, things, missing), []);
       assert.ok(calls.length > 30, `${calls.length} routes`);
       for (const { method, path, body, url } of calls) {
-        const { status, text } = await server.decent(method, path, { body: JSON.stringify(body), headers: ACTING_FOR_ANN });
+        const { status, text } = await server.decent(method, path, {
+          body: JSON.stringify(body),
+          headers: ACTING_FOR_ANN,
+        });
         const late = url.endsWith("/cancel") && status === 409;
         const unknown = url === "/e/:id" || (url === "/notifications/:id" && status === 400);
         const unroutable = url === "/notifications" && status === 201;

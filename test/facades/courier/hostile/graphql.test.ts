@@ -6,7 +6,8 @@ import { type CallOptions, Complaints, type HostileServer, inParallel, startHost
 import { ACTING_FOR_ANN, makeThings } from "./valid-calls.ts";
 import { mutations, random, spoiled, VALUES } from "./values.ts";
 
-const repeated = (count: number, part: (i: number) => string): string => Array.from({ length: count }, (_, i) => part(i)).join(" ");
+const repeated = (count: number, part: (i: number) => string): string =>
+  Array.from({ length: count }, (_, i) => part(i)).join(" ");
 
 /** Each is refused with 400, in less than a second. */
 const REFUSED: { readonly [name: string]: string } = {
@@ -20,7 +21,8 @@ const REFUSED: { readonly [name: string]: string } = {
   "a list 100,000 deep": `{ count(params: {tags: ${"[".repeat(100_000)}${"]".repeat(100_000)}}) }`,
   "inline fragments 40 deep": `{ ${"... on Query { ".repeat(40)}count${" }".repeat(40)} }`,
   "a fragment of itself": "query { ...A } fragment A on Query { count ...A }",
-  "fragments in a circle": "query { ...A } fragment A on Query { ...B } fragment B on Query { ...C } fragment C on Query { ...A }",
+  "fragments in a circle":
+    "query { ...A } fragment A on Query { ...B } fragment B on Query { ...C } fragment C on Query { ...A }",
   "fragments that double, 25 times": `query { ...F0 } ${repeated(25, (i) => `fragment F${i} on Query { a${i}: count ...F${i + 1} ...F${i + 1} }`)} fragment F25 on Query { count }`,
   "1,000 fragments": `query { count } ${repeated(1_000, (i) => `fragment F${i} on Query { count }`)}`,
   "the same name 1,000 times with other arguments": `{ ${repeated(1_000, (i) => `count(params: {accountId: "${i}"})`)} }`,
@@ -37,7 +39,7 @@ const REFUSED: { readonly [name: string]: string } = {
   "no document": "",
   "white space": " \n\t,,,",
   "a comment": "# nothing",
-  "NUL": "{ count \0 }",
+  NUL: "{ count \0 }",
   "half a surrogate": "{ count(params: {accountId: \ud800}) }",
   "an open text": '{ message(messageId: "',
   "an open block text": '{ message(messageId: """',
@@ -87,32 +89,63 @@ for (const dialect of DIALECTS) {
       const found = new Complaints();
       const bodies = [
         {
-          query: "query Q($p: FilterParamsInput, $n: Int, $a: String) { count(params: $p) messages(params: $p, limit: $n, after: $a) { nodes { messageId } } }",
-          variables: { p: { accountId: "acme", archived: false, from: "2026-01-01", status: "read", tags: ["a"] }, n: 5, a: null },
+          query:
+            "query Q($p: FilterParamsInput, $n: Int, $a: String) { count(params: $p) messages(params: $p, limit: $n, after: $a) { nodes { messageId } } }",
+          variables: {
+            p: { accountId: "acme", archived: false, from: "2026-01-01", status: "read", tags: ["a"] },
+            n: 5,
+            a: null,
+          },
           operationName: "Q",
         },
         {
-          query: "mutation M($m: String!, $t: String) { read(messageId: $m) clicked(messageId: $m, trackingId: $t) addTag(messageId: $m, tag: \"x\") trackEvent(trackingId: \"x\") { id } }",
+          query:
+            'mutation M($m: String!, $t: String) { read(messageId: $m) clicked(messageId: $m, trackingId: $t) addTag(messageId: $m, tag: "x") trackEvent(trackingId: "x") { id } }',
           variables: { m: "1-00000000-000000000000000000000000", t: "x" },
         },
         { query: "query Q($m: String!) { message(messageId: $m) { title } }", variables: JSON.stringify({ m: "x" }) },
         {
-          query: "mutation M($p: PreferencesInput!) { updatePreferenceV2(templateId: \"t\", preferences: $p) { status } }",
+          query:
+            'mutation M($p: PreferencesInput!) { updatePreferenceV2(templateId: "t", preferences: $p) { status } }',
           variables: { p: { status: "OPTED_IN", hasCustomRouting: true, routingPreferences: ["email"] } },
         },
       ];
       for (const body of bodies) {
         await inParallel(mutations(body, VALUES), ({ what, text }) => found.collect(() => ask(text, what)));
       }
-      for (const body of [[bodies[0], bodies[1]], [], "null", '"{ count }"', "{ count }", { query: ["{ count }"] }, { variables: {} }]) {
+      for (const body of [
+        [bodies[0], bodies[1]],
+        [],
+        "null",
+        '"{ count }"',
+        "{ count }",
+        { query: ["{ count }"] },
+        { variables: {} },
+      ]) {
         await found.collect(async () => assert.equal((await ask(body, JSON.stringify(body), "/client/q")).status, 400));
       }
       const numbers = [2147483648, -2147483649, 1e308, -1, 0, 0.5, 101, 1_000_000];
       for (const n of numbers) {
-        await found.collect(() => ask({ query: "query Q($n: Int) { messages(limit: $n) { totalCount } }", variables: { n } }, `limit ${n}`));
+        await found.collect(() =>
+          ask({ query: "query Q($n: Int) { messages(limit: $n) { totalCount } }", variables: { n } }, `limit ${n}`),
+        );
       }
-      for (const variables of ["{", "[]", '"a"', "null", "{}", "\0", `{"a":${"[".repeat(10_000)}${"]".repeat(10_000)}}`, `{"__proto__":{"n":1}}`]) {
-        await found.collect(() => ask({ query: "query Q($n: Int) { messages(limit: $n) { totalCount } }", variables }, `variables ${variables.slice(0, 30)}`));
+      for (const variables of [
+        "{",
+        "[]",
+        '"a"',
+        "null",
+        "{}",
+        "\0",
+        `{"a":${"[".repeat(10_000)}${"]".repeat(10_000)}}`,
+        `{"__proto__":{"n":1}}`,
+      ]) {
+        await found.collect(() =>
+          ask(
+            { query: "query Q($n: Int) { messages(limit: $n) { totalCount } }", variables },
+            `variables ${variables.slice(0, 30)}`,
+          ),
+        );
       }
       found.assertNone();
       assert.equal(({} as { n?: unknown }).n, undefined);
@@ -121,9 +154,11 @@ for (const dialect of DIALECTS) {
     test("documents spoiled at random are answered decently", async () => {
       const found = new Complaints();
       const roll = random(7);
-      const document = 'query Q($n: Int = 5) { count a: messages(limit: $n, params: {tags: ["x"], from: "2026-01-01"}) { nodes { ...M } } } fragment M on InboxMessage { messageId data actions(version: 2) { href } content { elemental { ... on TextElement { content } } } }';
-      await inParallel(Array.from({ length: 400 }, () => spoiled(document, roll)), (query) =>
-        found.collect(() => ask({ query }, query)),
+      const document =
+        'query Q($n: Int = 5) { count a: messages(limit: $n, params: {tags: ["x"], from: "2026-01-01"}) { nodes { ...M } } } fragment M on InboxMessage { messageId data actions(version: 2) { href } content { elemental { ... on TextElement { content } } } }';
+      await inParallel(
+        Array.from({ length: 400 }, () => spoiled(document, roll)),
+        (query) => found.collect(() => ask({ query }, query)),
       );
       found.assertNone();
     });
@@ -132,7 +167,12 @@ for (const dialect of DIALECTS) {
       const found = new Complaints();
       for (const user of ["\u00ff", "__proto__", "x".repeat(5_000), "%00", "' or 1=1 --", " ", "a\tb"]) {
         for (const query of ["{ count }", "mutation { markAllRead }", "{ messages { nodes { messageId } } }"]) {
-          await found.collect(() => ask({ query }, JSON.stringify(user.slice(0, 20)), "/q", { "x-courier-user-id": user, "x-courier-client-source-id": "y".repeat(6_000) }));
+          await found.collect(() =>
+            ask({ query }, JSON.stringify(user.slice(0, 20)), "/q", {
+              "x-courier-user-id": user,
+              "x-courier-client-source-id": "y".repeat(6_000),
+            }),
+          );
         }
       }
       found.assertNone();

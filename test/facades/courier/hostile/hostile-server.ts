@@ -159,7 +159,11 @@ export function assertDecent(method: string, { status, headers, text }: Answer, 
 }
 
 /** Runs through a list with so many workers at once; the first failure stops all. */
-export async function inParallel<T>(items: Iterable<T>, work: (item: T) => Promise<unknown>, width = 16): Promise<void> {
+export async function inParallel<T>(
+  items: Iterable<T>,
+  work: (item: T) => Promise<unknown>,
+  width = 16,
+): Promise<void> {
   const rest = items[Symbol.iterator]();
   const workers = Array.from({ length: width }, async () => {
     for (let next = rest.next(); !next.done; next = rest.next()) await work(next.value);

@@ -49,7 +49,11 @@ describe("sizes and headers", () => {
           `${method} ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${SECRET_KEY}\r\nContent-Type: application/json\r\n` +
             `Content-Length: ${SIX_MEGABYTES + 1}\r\nConnection: close\r\n\r\n{`,
         );
-        assert.match(answer, /^HTTP\/1\.1 413 [\s\S]*access-control-allow-origin: \*[\s\S]*"message":"[^"]+","type":"/i, `${method} ${path}`);
+        assert.match(
+          answer,
+          /^HTTP\/1\.1 413 [\s\S]*access-control-allow-origin: \*[\s\S]*"message":"[^"]+","type":"/i,
+          `${method} ${path}`,
+        );
       }),
     );
     found.assertNone();
@@ -89,10 +93,24 @@ describe("sizes and headers", () => {
   test("bodies of other types, encodings and kinds are answered decently by every route", async () => {
     const found = new Complaints();
     const types = [
-      "text/plain", "text/html", "application/xml", "application/x-www-form-urlencoded", "multipart/form-data",
-      "multipart/form-data; boundary=x", "application/octet-stream", "application/json; charset=utf-16", "application/json;;;",
-      "application/json, text/plain", "APPLICATION/JSON", "application/ld+json", "json", "/", ";", "a".repeat(2_000), "",
-    ]; // prettier-ignore
+      "text/plain",
+      "text/html",
+      "application/xml",
+      "application/x-www-form-urlencoded",
+      "multipart/form-data",
+      "multipart/form-data; boundary=x",
+      "application/octet-stream",
+      "application/json; charset=utf-16",
+      "application/json;;;",
+      "application/json, text/plain",
+      "APPLICATION/JSON",
+      "application/ld+json",
+      "json",
+      "/",
+      ";",
+      "a".repeat(2_000),
+      "",
+    ];
     const kinds: readonly (CallOptions & { readonly name: string })[] = [
       ...types.map((type) => ({ name: type, body: '{"a":1}', headers: { "content-type": type } })),
       { name: "no type", body: '{"a":1}', headers: { "content-type": null } },
@@ -111,9 +129,7 @@ describe("sizes and headers", () => {
     await inParallel(
       validCalls(server.routes, things).flatMap((call) => kinds.map((kind) => ({ call, kind }))),
       ({ call: { method, path }, kind: { name, body, headers } }) =>
-        found.collect(() =>
-          server.decent(method, path, { body, headers: { ...ACTING_FOR_ANN, ...headers } }, name),
-        ),
+        found.collect(() => server.decent(method, path, { body, headers: { ...ACTING_FOR_ANN, ...headers } }, name)),
     );
     found.assertNone();
   });
@@ -144,10 +160,23 @@ describe("sizes and headers", () => {
       { authorization: null, "x-courier-client-key": "x" },
       { authorization: null, "x-courier-client-key": PUBLIC_KEY },
       { authorization: null, "x-courier-client-key": PUBLIC_KEY, "x-courier-user-id": "ann" },
-      { authorization: null, "x-courier-client-key": PUBLIC_KEY, "x-courier-user-id": "ann", "x-courier-user-signature": "\u00ff" },
-      { authorization: null, "x-courier-client-key": PUBLIC_KEY, "x-courier-user-id": "__proto__", "x-courier-user-signature": "0".repeat(64) },
-    ]; // prettier-ignore
-    const calls = [...validCalls(server.routes, things), { method: "GET", path: "/messages", url: "/messages", body: {} }];
+      {
+        authorization: null,
+        "x-courier-client-key": PUBLIC_KEY,
+        "x-courier-user-id": "ann",
+        "x-courier-user-signature": "\u00ff",
+      },
+      {
+        authorization: null,
+        "x-courier-client-key": PUBLIC_KEY,
+        "x-courier-user-id": "__proto__",
+        "x-courier-user-signature": "0".repeat(64),
+      },
+    ];
+    const calls = [
+      ...validCalls(server.routes, things),
+      { method: "GET", path: "/messages", url: "/messages", body: {} },
+    ];
     await inParallel(
       calls.flatMap((call) => credentials.map((headers) => ({ call, headers }))),
       ({ call: { method, path, url }, headers }) =>
@@ -171,12 +200,29 @@ describe("sizes and headers", () => {
     for (const key of ["\u00ff\u00fe", "__proto__", "constructor", "a b c", "'; drop table requests; --", "%00"]) {
       assert.equal((await send({ "idempotency-key": key })).status, 202, key);
     }
-    for (const end of ["tomorrow", "-1", "1e20", "9".repeat(17), "9".repeat(400), "2026-99-99", "NaN", "\u00ff", "[]", "275760-09-14T00:00:00Z"]) {
-      const { status } = await send({ "idempotency-key": `end ${end.slice(0, 20)} ${end.length}`, "x-idempotency-expiration": end });
+    for (const end of [
+      "tomorrow",
+      "-1",
+      "1e20",
+      "9".repeat(17),
+      "9".repeat(400),
+      "2026-99-99",
+      "NaN",
+      "\u00ff",
+      "[]",
+      "275760-09-14T00:00:00Z",
+    ]) {
+      const { status } = await send({
+        "idempotency-key": `end ${end.slice(0, 20)} ${end.length}`,
+        "x-idempotency-expiration": end,
+      });
       assert.equal(status, 400, end);
     }
     for (const path of ["/auth/issue-token", "/profiles/ann", "/notifications", "/providers", "/inbound/courier"]) {
-      const { status } = await server.decent("POST", path, { body: {}, headers: { "idempotency-key": "k".repeat(256) } });
+      const { status } = await server.decent("POST", path, {
+        body: {},
+        headers: { "idempotency-key": "k".repeat(256) },
+      });
       assert.equal(status, 400, path);
     }
   });
@@ -192,8 +238,16 @@ describe("sizes and headers", () => {
       ["a NUL in the path", `GET /li\0sts HTTP/1.1\r\n${head}\r\n`, 400],
       ["two lengths", `POST /send HTTP/1.1\r\n${head}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}`, 400],
       ["a negative length", `POST /send HTTP/1.1\r\n${head}Content-Length: -2\r\n\r\n{}`, 400],
-      ["length and chunks", `POST /send HTTP/1.1\r\n${head}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}`, 400],
-      ["a chunk of no size", `POST /send HTTP/1.1\r\n${head}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n`, 400],
+      [
+        "length and chunks",
+        `POST /send HTTP/1.1\r\n${head}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}`,
+        400,
+      ],
+      [
+        "a chunk of no size",
+        `POST /send HTTP/1.1\r\n${head}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n`,
+        400,
+      ],
       ["headers beyond 16 KB", `GET /lists HTTP/1.1\r\n${head}A: ${"a".repeat(20_000)}\r\n\r\n`, 431],
       ["thousands of headers", `GET /lists HTTP/1.1\r\n${head}${"a: b\r\n".repeat(5_000)}\r\n`, 431],
       ["a path beyond 16 KB", `GET /${"a".repeat(20_000)} HTTP/1.1\r\n${head}\r\n`, 431],
@@ -213,7 +267,12 @@ describe("sizes and headers", () => {
       { "access-control-request-method": "NONSENSE" },
       { origin: "null" },
     ] as { [name: string]: string }[]) {
-      const asked = { authorization: null, origin: "https://a.example", "access-control-request-method": "POST", ...headers };
+      const asked = {
+        authorization: null,
+        origin: "https://a.example",
+        "access-control-request-method": "POST",
+        ...headers,
+      };
       assert.equal((await server.decent("OPTIONS", "/send", { headers: asked })).status, 204);
     }
   });
@@ -231,23 +290,80 @@ for (const dialect of DIALECTS) {
       for (const [method, path, body] of [
         ["PUT", "/users/ann/tokens", { tokens: [good, { token: "", provider_key: "expo" }] }],
         ["PUT", "/users/ann/tokens", { tokens: [good, { token: "a\0", provider_key: "expo" }] }],
-        ["PUT", "/users/ann/tenants", { tenants: [{ tenant_id: "acme", profile: { a: 2 } }, { tenant_id: "nowhere" }] }],
+        [
+          "PUT",
+          "/users/ann/tenants",
+          { tenants: [{ tenant_id: "acme", profile: { a: 2 } }, { tenant_id: "nowhere" }] },
+        ],
         ["PUT", "/users/bob/tenants", { tenants: [{ tenant_id: "acme" }, { tenant_id: "\ud800" }] }],
         ["POST", "/profiles/ann/lists", { lists: [{ listId: "fresh" }, { listId: "a\0" }] }],
         ["POST", "/profiles/ann/lists", { lists: [{ listId: "fresh" }, { listId: long }] }],
         ["POST", "/lists/fresh/subscriptions", { recipients: [{ recipientId: "bob" }, { recipientId: "" }] }],
         ["PUT", "/lists/news/subscriptions", { recipients: [{ recipientId: "bob" }, { recipientId: "\udc00" }] }],
         ["PUT", `/lists/news/subscriptions/${"%C3%BC".repeat(513)}`, {}],
-        ["PATCH", "/profiles/ann", { patch: [{ op: "add", path: "/a", value: 1 }, { op: "test", path: "/a", value: 2 }] }],
-        ["PATCH", "/profiles/ann", { patch: [{ op: "add", path: "/a", value: 1 }, { op: "add", path: "/__proto__/a", value: 2 }] }],
-        ["PATCH", "/users/ann/tokens/t1", { patch: [{ op: "add", path: "/properties", value: {} }, { op: "replace", path: "/token", value: "t2" }] }],
+        [
+          "PATCH",
+          "/profiles/ann",
+          {
+            patch: [
+              { op: "add", path: "/a", value: 1 },
+              { op: "test", path: "/a", value: 2 },
+            ],
+          },
+        ],
+        [
+          "PATCH",
+          "/profiles/ann",
+          {
+            patch: [
+              { op: "add", path: "/a", value: 1 },
+              { op: "add", path: "/__proto__/a", value: 2 },
+            ],
+          },
+        ],
+        [
+          "PATCH",
+          "/users/ann/tokens/t1",
+          {
+            patch: [
+              { op: "add", path: "/properties", value: {} },
+              { op: "replace", path: "/token", value: "t2" },
+            ],
+          },
+        ],
         ["POST", "/profiles/ann", { profile: { a: "x".repeat(400_001) } }],
         ["PUT", "/tenants/fresh", { name: "a\0" }],
         ["PUT", "/tenants/fresh", { name: "Fresh", parent_tenant_id: "nowhere" }],
         ["PUT", "/tenants/acme", { name: "Acme", parent_tenant_id: "acme" }],
-        ["POST", "/notifications", { notification: { name: "n", tags: [], brand: null, subscription: null, routing: null, content: { elements: [{ type: "text" }, { type: "nonsense" }] } } }],
-        ["PUT", `/notifications/${things.templateId}/content`, { content: { elements: [{ type: "nonsense" }] }, state: "PUBLISHED" }],
-        ["PUT", `/notifications/${things.templateId}/locales/fr`, { elements: [{ id: "e1", content: "x" }, { id: "none", content: "y" }] }],
+        [
+          "POST",
+          "/notifications",
+          {
+            notification: {
+              name: "n",
+              tags: [],
+              brand: null,
+              subscription: null,
+              routing: null,
+              content: { elements: [{ type: "text" }, { type: "nonsense" }] },
+            },
+          },
+        ],
+        [
+          "PUT",
+          `/notifications/${things.templateId}/content`,
+          { content: { elements: [{ type: "nonsense" }] }, state: "PUBLISHED" },
+        ],
+        [
+          "PUT",
+          `/notifications/${things.templateId}/locales/fr`,
+          {
+            elements: [
+              { id: "e1", content: "x" },
+              { id: "none", content: "y" },
+            ],
+          },
+        ],
         ["POST", "/providers", { provider: "smtp", settings: { host: "a" } }],
         ["PUT", "/events/fresh", { id: "nowhere", type: "notification" }],
         ["PUT", "/translations/default/de", "msgid"],
@@ -256,10 +372,17 @@ for (const dialect of DIALECTS) {
         ["POST", "/send", { message: { ...message, to: [{ user_id: "bob" }, { email: "\ud800" }] } }],
         ["POST", "/send", { message: { ...message, to: [{ user_id: "bob" }, { list_id: "a..b", user_id: null }] } }],
         ["POST", "/send", { message: { ...message, to: { user_id: "bob" }, metadata: { tags: ["a\0"] } } }],
-        ["POST", "/inbound/courier", { event: "order", messageId: "a\0", type: "track", userId: "bob", properties: {} }],
+        [
+          "POST",
+          "/inbound/courier",
+          { event: "order", messageId: "a\0", type: "track", userId: "bob", properties: {} },
+        ],
       ] as const) {
         const { status, text } = await server.decent(method, path, { body: JSON.stringify(body) });
-        assert.ok(status === 400 || status === 404, `${method} ${path} ${JSON.stringify(body).slice(0, 200)} → ${status} ${text}`);
+        assert.ok(
+          status === 400 || status === 404,
+          `${method} ${path} ${JSON.stringify(body).slice(0, 200)} → ${status} ${text}`,
+        );
       }
       assert.deepEqual(await everything(server, things), before);
     } finally {
@@ -270,12 +393,14 @@ for (const dialect of DIALECTS) {
 
 /** All that the calls above could have touched, as a caller sees it. */
 async function everything(server: HostileServer, { templateId }: Things): Promise<unknown> {
+  // biome-ignore format: a table
   const paths = [
     "/profiles/ann", "/profiles/bob", "/profiles/ann/lists", "/lists", "/lists/news", "/lists/news/subscriptions",
-    "/users/ann/tokens", "/users/ann/tenants", "/users/bob/tenants", "/tenants", "/tenants/acme/users", "/notifications",
-    `/notifications/${templateId}/content`, `/notifications/${templateId}/versions`, `/notifications/${templateId}/draft/content`,
-    "/providers", "/events", "/translations/default/de", "/messages?archived=true",
-  ]; // prettier-ignore
+    "/users/ann/tokens", "/users/ann/tenants", "/users/bob/tenants", "/tenants", "/tenants/acme/users",
+    "/notifications", `/notifications/${templateId}/content`, `/notifications/${templateId}/versions`,
+    `/notifications/${templateId}/draft/content`, "/providers", "/events", "/translations/default/de",
+    "/messages?archived=true",
+  ];
   const found: { [path: string]: unknown } = {};
   for (const path of paths) {
     const { status, text } = await server.call("GET", path);

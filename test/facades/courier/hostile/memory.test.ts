@@ -75,19 +75,59 @@ async function attacks(server: HostileServer): Promise<() => Attack> {
     () => ({ method: "GET", path: `/${unique()}/${unique()}`, options: {} }),
     () => ({ method: "GET", path: `/messages?cursor=${unique()}&tags=${unique()}`, options: {} }),
     () => ({ method: "GET", path: `/lists?pattern=${unique()}.*`, options: {} }),
-    () => ({ method: "GET", path: "/messages", options: { headers: { authorization: `Bearer ${unique()}.${unique()}.${unique()}` } } }),
-    () => ({ method: "POST", path: "/q", options: { body: { query: `{ a${unique()}: count b${unique()} }` }, headers: ACTING_FOR_ANN } }),
-    () => ({ method: "POST", path: "/q", options: { body: { query: `{ a${unique()}: count(params: {accountId: "${unique()}"}) }` }, headers: ACTING_FOR_ANN } }),
+    () => ({
+      method: "GET",
+      path: "/messages",
+      options: { headers: { authorization: `Bearer ${unique()}.${unique()}.${unique()}` } },
+    }),
+    () => ({
+      method: "POST",
+      path: "/q",
+      options: { body: { query: `{ a${unique()}: count b${unique()} }` }, headers: ACTING_FOR_ANN },
+    }),
+    () => ({
+      method: "POST",
+      path: "/q",
+      options: {
+        body: { query: `{ a${unique()}: count(params: {accountId: "${unique()}"}) }` },
+        headers: ACTING_FOR_ANN,
+      },
+    }),
     () => ({
       method: "POST",
       path: "/send",
-      options: { body: { message: { to: { user_id: "ann" }, content: { version: unique(), elements: [{ type: "text", content: `{{${unique()}}} ${"x".repeat(20_000)}`, if: unique() }, { type: unique() }] } } } },
+      options: {
+        body: {
+          message: {
+            to: { user_id: "ann" },
+            content: {
+              version: unique(),
+              elements: [
+                { type: "text", content: `{{${unique()}}} ${"x".repeat(20_000)}`, if: unique() },
+                { type: unique() },
+              ],
+            },
+          },
+        },
+      },
     }),
-    () => ({ method: "PUT", path: "/translations/default/fr", options: { body: JSON.stringify(`msgid "${unique()}`) } }),
+    () => ({
+      method: "PUT",
+      path: "/translations/default/fr",
+      options: { body: JSON.stringify(`msgid "${unique()}`) },
+    }),
     () => ({ method: "POST", path: "/send", options: { body: `{"message":"${"x".repeat(50_000)}${unique()}"}` } }),
-    () => ({ method: "POST", path: `/profiles/${unique()}`, options: { body: {}, headers: { "idempotency-key": "k".repeat(300) } } }),
-    () => ({ method: "OPTIONS", path: `/${unique()}`, options: { headers: { "access-control-request-method": "PUT", "access-control-request-headers": unique() } } }),
+    () => ({
+      method: "POST",
+      path: `/profiles/${unique()}`,
+      options: { body: {}, headers: { "idempotency-key": "k".repeat(300) } },
+    }),
+    () => ({
+      method: "OPTIONS",
+      path: `/${unique()}`,
+      options: { headers: { "access-control-request-method": "PUT", "access-control-request-headers": unique() } },
+    }),
     () => ({ method: "GET", path: `/e/${unique()}`, options: { headers: { authorization: null } } }),
-  ]; // prettier-ignore
+  ];
   return () => pick(kinds)();
 }

@@ -25,8 +25,10 @@ describe("sockets", () => {
   });
   after(() => server.close());
 
-  const upgrade = (target: string, more = `Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\nSec-WebSocket-Version: 13\r\n`) =>
-    `GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${more}\r\n`;
+  const upgrade = (
+    target: string,
+    more = `Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\nSec-WebSocket-Version: 13\r\n`,
+  ) => `GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${more}\r\n`;
   const open = async (query = `iwpv=1&auth=${token}`): Promise<WebSocket> => {
     const socket = new WebSocket(`${server.url.replace("http", "ws")}/?${query}`);
     socket.on("error", () => {});
@@ -48,13 +50,32 @@ describe("sockets", () => {
 
   test("a credential that is none is refused with 401 in JSON before the upgrade", async () => {
     for (const query of [
-      "", "?", "?auth=", "?auth=x", `?auth=${SECRET_KEY}`, "?auth=%00", "?auth=%ff", "?auth=a.b.c", "?token=..", "?clientKey=x",
-      "?auth=__proto__", "?clientKey=constructor", `?auth=${"x".repeat(8_000)}`, `?${"auth=x&".repeat(800)}`, "?auth[]=x", "?iwpv=1",
-      `?auth=x&token=${"y".repeat(100)}`, "?%ff=%ff",
+      "",
+      "?",
+      "?auth=",
+      "?auth=x",
+      `?auth=${SECRET_KEY}`,
+      "?auth=%00",
+      "?auth=%ff",
+      "?auth=a.b.c",
+      "?token=..",
+      "?clientKey=x",
+      "?auth=__proto__",
+      "?clientKey=constructor",
+      `?auth=${"x".repeat(8_000)}`,
+      `?${"auth=x&".repeat(800)}`,
+      "?auth[]=x",
+      "?iwpv=1",
+      `?auth=x&token=${"y".repeat(100)}`,
+      "?%ff=%ff",
     ]) {
       const answer = await server.raw(upgrade(`/${query}`));
-      assert.match(answer, /^HTTP\/1\.1 401 [\s\S]*\r\n\r\n\{"message":"[^"]+","type":"[^"]+"\}$/, `${query.slice(0, 60)}: ${answer.slice(0, 200)}`);
-    } // prettier-ignore
+      assert.match(
+        answer,
+        /^HTTP\/1\.1 401 [\s\S]*\r\n\r\n\{"message":"[^"]+","type":"[^"]+"\}$/,
+        `${query.slice(0, 60)}: ${answer.slice(0, 200)}`,
+      );
+    }
   });
 
   test("a path without a socket is 404, and a handshake that is none never an error of ours", async () => {
@@ -82,11 +103,29 @@ describe("sockets", () => {
     const frame = {
       action: "subscribe",
       tid: "1",
-      data: { channel: "ann", event: "*", clientSourceId: "c", accountId: "acme", userSignature: "x", version: 5, auth: "x" },
+      data: {
+        channel: "ann",
+        event: "*",
+        clientSourceId: "c",
+        accountId: "acme",
+        userSignature: "x",
+        version: 5,
+        auth: "x",
+      },
     };
     const roll = random(3);
     const frames = [
-      ...["subscribe", "unsubscribe", "get-config", "renewSession", "ping", "pong", "keepAlive", "__proto__", "toString"].flatMap((action) => [
+      ...[
+        "subscribe",
+        "unsubscribe",
+        "get-config",
+        "renewSession",
+        "ping",
+        "pong",
+        "keepAlive",
+        "__proto__",
+        "toString",
+      ].flatMap((action) => [
         JSON.stringify({ action }),
         JSON.stringify({ action, tid: null, data: null }),
         JSON.stringify({ action, tid: { a: [] }, data: [] }),
@@ -95,9 +134,22 @@ describe("sockets", () => {
       ...[...mutations(frame, VALUES)].map(({ text }) => text),
       ...[...mutations({ action: "renewSession", tid: "1", data: { auth: token } }, VALUES)].map(({ text }) => text),
       ...Array.from({ length: 100 }, () => spoiled(JSON.stringify(frame), roll)),
-      "", " ", "null", "[]", "1", '"text"', "{", "\0", "[".repeat(16_000),
-    ].filter((text) => text.length < 16_000); // prettier-ignore
-    for (const profile of [`iwpv=1&auth=${token}`, `token=${token}`, `auth=${token}`, `clientKey=${encodeURIComponent(PUBLIC_KEY)}&iwpv=1`]) {
+      "",
+      " ",
+      "null",
+      "[]",
+      "1",
+      '"text"',
+      "{",
+      "\0",
+      "[".repeat(16_000),
+    ].filter((text) => text.length < 16_000);
+    for (const profile of [
+      `iwpv=1&auth=${token}`,
+      `token=${token}`,
+      `auth=${token}`,
+      `clientKey=${encodeURIComponent(PUBLIC_KEY)}&iwpv=1`,
+    ]) {
       for (let i = 0; i < frames.length; i += FRAMES_AT_ONCE - 1) {
         const socket = await open(profile);
         for (const text of frames.slice(i, i + FRAMES_AT_ONCE - 1)) socket.send(text);
@@ -117,7 +169,10 @@ describe("sockets", () => {
 
   test("frames that break the protocol close the connection with the code for it", async () => {
     const masked = (first: number, payload: Buffer, length = payload.length): Buffer => {
-      const head = length < 126 ? Buffer.from([first, 0x80 | length]) : Buffer.concat([Buffer.from([first, 0xff]), Buffer.alloc(8)]);
+      const head =
+        length < 126
+          ? Buffer.from([first, 0x80 | length])
+          : Buffer.concat([Buffer.from([first, 0xff]), Buffer.alloc(8)]);
       if (length >= 126) head.writeBigUInt64BE(BigInt(length), 2);
       return Buffer.concat([head, Buffer.alloc(4), payload]);
     };
@@ -132,11 +187,29 @@ describe("sockets", () => {
       ["a long ping", masked(0x89, Buffer.alloc(200)), [1002]],
       ["more than 16 KB", masked(0x81, Buffer.alloc(16 * 1024 + 1, 0x20)), [1009]],
       ["an announcement of a terabyte", masked(0x81, Buffer.from("x"), 2 ** 40), [1009]],
-      ["a length beyond numbers", Buffer.from([0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]), [1002, 1009]],
+      [
+        "a length beyond numbers",
+        Buffer.from([0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]),
+        [1002, 1009],
+      ],
       ["a close without a reason code", masked(0x88, Buffer.from([1])), [1002]],
       ["a close with a code of nobody's", masked(0x88, Buffer.from([0, 1])), [1002]],
-      ["16 KB in 20,000 parts", Buffer.concat([masked(0x01, Buffer.from("x")), ...Array.from({ length: 20_000 }, () => masked(0x00, Buffer.from("x")))]), [1009, 1008]],
-      ["20,000 empty parts", Buffer.concat([masked(0x01, Buffer.from("x")), ...Array.from({ length: 20_000 }, () => masked(0x00, Buffer.alloc(0)))]), [1008, "alive"]],
+      [
+        "16 KB in 20,000 parts",
+        Buffer.concat([
+          masked(0x01, Buffer.from("x")),
+          ...Array.from({ length: 20_000 }, () => masked(0x00, Buffer.from("x"))),
+        ]),
+        [1009, 1008],
+      ],
+      [
+        "20,000 empty parts",
+        Buffer.concat([
+          masked(0x01, Buffer.from("x")),
+          ...Array.from({ length: 20_000 }, () => masked(0x00, Buffer.alloc(0))),
+        ]),
+        [1008, "alive"],
+      ],
     ] as const) {
       const found = await outcome(server, upgrade(`/?iwpv=1&auth=${token}`), bytes, masked(0x89, Buffer.from("?")));
       assert.ok((code as readonly unknown[]).includes(found), `${name} → ${found}`);
@@ -146,17 +219,21 @@ describe("sockets", () => {
   test("a flood of frames neither grows the server nor keeps others from being heard", async () => {
     const flooding = await Promise.all(Array.from({ length: 5 }, () => open()));
     for (const socket of flooding) {
-      for (let i = 0; i < 4_000; i++) socket.send(JSON.stringify({ action: "subscribe", tid: i, data: { channel: "ann", accountId: `t${i}` } }));
+      for (let i = 0; i < 4_000; i++)
+        socket.send(JSON.stringify({ action: "subscribe", tid: i, data: { channel: "ann", accountId: `t${i}` } }));
     }
     const polite = await open();
     assert.equal(await answerOf(polite, "hello"), "pong");
     await Promise.all(
-      flooding.map((socket) => new Promise((resolve) => {
-        socket.on("pong", resolve);
-        socket.on("close", resolve);
-        socket.ping();
-      })),
-    ); // prettier-ignore
+      flooding.map(
+        (socket) =>
+          new Promise((resolve) => {
+            socket.on("pong", resolve);
+            socket.on("close", resolve);
+            socket.ping();
+          }),
+      ),
+    );
     assert.ok(server.app.hub.stats.subscriptions <= 100 * 6, `${server.app.hub.stats.subscriptions} subscriptions`);
     for (const socket of [...flooding, polite]) socket.terminate();
   });
@@ -177,7 +254,12 @@ describe("sockets", () => {
 });
 
 /** The code of the close frame that the bytes lead to; "alive" when a ping after them is answered. */
-function outcome(server: HostileServer, handshake: string, bytes: Buffer, ping: Buffer): Promise<number | "alive" | "cut"> {
+function outcome(
+  server: HostileServer,
+  handshake: string,
+  bytes: Buffer,
+  ping: Buffer,
+): Promise<number | "alive" | "cut"> {
   return new Promise((resolve) => {
     let heard = Buffer.alloc(0);
     let isOpen = false;

@@ -67,11 +67,22 @@ function bodies({ templateId }: Things): { readonly [route: string]: unknown } {
     version: "2022-01-01",
     elements: [
       { type: "meta", title: "Title {{name}}" },
-      { type: "text", content: "Hello **{{name}}**", id: "e1", if: "data.a == 1", loop: "data.list", channels: ["email"] },
+      {
+        type: "text",
+        content: "Hello **{{name}}**",
+        id: "e1",
+        if: "data.a == 1",
+        loop: "data.list",
+        channels: ["email"],
+      },
       { type: "action", content: "Go", href: "https://example.com/{{id}}", style: "button" },
       { type: "group", elements: [{ type: "text", content: "inner" }] },
       { type: "image", src: "https://example.com/a.png" },
-      { type: "list", list_type: "ordered", elements: [{ type: "list-item", elements: [{ type: "string", content: "x" }] }] },
+      {
+        type: "list",
+        list_type: "ordered",
+        elements: [{ type: "list-item", elements: [{ type: "string", content: "x" }] }],
+      },
     ],
   };
   const notification = {
@@ -86,7 +97,8 @@ function bodies({ templateId }: Things): { readonly [route: string]: unknown } {
     state: "DRAFT",
   };
   const graphql = {
-    query: "query Q($a: String, $n: Int) { count(params: {accountId: $a}) messages(limit: $n) { nodes { messageId } } }",
+    query:
+      "query Q($a: String, $n: Int) { count(params: {accountId: $a}) messages(limit: $n) { nodes { messageId } } }",
     variables: { a: "acme", n: 5 },
     operationName: "Q",
   };
@@ -159,7 +171,12 @@ function bodies({ templateId }: Things): { readonly [route: string]: unknown } {
     "PUT /notifications/:id/elements/:element_id": { type: "text", content: "x", state: "DRAFT" },
     "PUT /notifications/:id/locales/:locale_id": { elements: [{ id: "e1", content: "y" }], state: "DRAFT" },
     "POST /notifications/:id/publish": { version: "v001" },
-    "POST /providers": { provider: "smtp", title: "T", alias: "a", settings: { host: "127.0.0.1", port: 9, secure: false, starttls: "off", from: "a@b.c" } },
+    "POST /providers": {
+      provider: "smtp",
+      title: "T",
+      alias: "a",
+      settings: { host: "127.0.0.1", port: 9, secure: false, starttls: "off", from: "a@b.c" },
+    },
     "PUT /providers/:provider_id": { provider: "capture-sms", title: "T", settings: { from: "x" } },
     "PUT /events/:event_id": { id: templateId, type: "notification" },
     "PUT /translations/:domain/:locale": 'msgid "a"\nmsgstr "b"\n',
