@@ -1,8 +1,25 @@
 /** How `/admin` reads bodies and queries. */
 import type { FastifyRequest } from "fastify";
+import type { Engine } from "../engine/engine.ts";
 import type { PageQuery } from "../engine/ports.ts";
 import { Refusal } from "../engine/refusal.ts";
+import type { Credentials } from "../http/credentials.ts";
+import type { Principal } from "../http/principal.ts";
 import { isId } from "../lib/ids.ts";
+
+export interface Admin {
+  readonly engine: Pick<Engine, "clock" | "environments" | "documents" | "captured">;
+  readonly credentials: Credentials;
+  /** Where browsers reach this server, without a trailing slash. */
+  readonly publicUrl: string;
+}
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Who calls `/admin`; set before its handlers run. */
+    operator: Principal & { readonly kind: "secret" };
+  }
+}
 
 /** Query values by name; of repeated ones the last. */
 export function queryOf(request: FastifyRequest): { readonly [name: string]: string | undefined } {

@@ -46,6 +46,10 @@ const WEBHOOK_BODY = {
 };
 const WEBHOOK_WRITTEN = fields({ id: TEXT, url: TEXT, secret: { type: ["string", "null"] }, events: EVENTS });
 
+const SIGNING_KEY = fields({ id: TEXT, public_key: TEXT, created_at: TIME });
+const KNOCK_SECURITY = fields({ enhanced_security: { type: "boolean" } });
+const PUSHWOOSH = fields({ require_device_token: { type: "boolean" } });
+
 const OPERATIONS: readonly Operation[] = [
   {
     method: "get",
@@ -124,6 +128,46 @@ const OPERATIONS: readonly Operation[] = [
     answer: WEBHOOK_WRITTEN,
   },
   { method: "delete", path: "/admin/outbound-webhooks/{id}", summary: "Removes it", status: 204 },
+  {
+    method: "get",
+    path: "/admin/knock/signing-keys",
+    summary: "Keys that sign the tokens of Knock's users",
+    query: PAGING,
+    status: 200,
+    answer: pageOf(SIGNING_KEY),
+  },
+  {
+    method: "post",
+    path: "/admin/knock/signing-keys",
+    summary: "Adds an RSA public key, in PEM",
+    body: { type: "object", required: ["public_key"], properties: { public_key: TEXT } },
+    status: 201,
+    answer: SIGNING_KEY,
+  },
+  { method: "delete", path: "/admin/knock/signing-keys/{id}", summary: "Removes it", status: 204 },
+  {
+    method: "get",
+    path: "/admin/knock/security",
+    summary: "Whether Knock's users need signed tokens",
+    status: 200,
+    answer: KNOCK_SECURITY,
+  },
+  {
+    method: "put",
+    path: "/admin/knock/security",
+    summary: "Sets it",
+    body: KNOCK_SECURITY,
+    status: 200,
+    answer: KNOCK_SECURITY,
+  },
+  {
+    method: "get",
+    path: "/admin/pushwoosh",
+    summary: "Whether Pushwoosh's calls need a device token",
+    status: 200,
+    answer: PUSHWOOSH,
+  },
+  { method: "put", path: "/admin/pushwoosh", summary: "Sets it", body: PUSHWOOSH, status: 200, answer: PUSHWOOSH },
   {
     method: "get",
     path: "/admin/client-config",

@@ -11,8 +11,7 @@ import { Refusal } from "../engine/refusal.ts";
 import { bodyOf } from "../http/body.ts";
 import { isId, newId } from "../lib/ids.ts";
 import type { JsonObject } from "../lib/json.ts";
-import { listQuery, queryOf } from "./contract.ts";
-import type { Admin } from "./routes.ts";
+import { type Admin, listQuery, queryOf } from "./contract.ts";
 
 export const OUTBOUND_EVENTS = [
   "message:updated",

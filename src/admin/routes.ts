@@ -1,32 +1,19 @@
 /** What operators, the dashboard and the CLI ask, under `/admin`, with an environment's secret key as bearer. */
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import Type from "typebox";
-import type { Engine } from "../engine/engine.ts";
 import type { Captured, Environment } from "../engine/model.ts";
 import { CHANNELS, type Channel, type KeyId } from "../engine/model.ts";
 import { Refusal } from "../engine/refusal.ts";
+import { apiUrls } from "../http/api-urls.ts";
 import { bodyOf } from "../http/body.ts";
 import type { Credentials } from "../http/credentials.ts";
 import { createEnvironment, FIRST_ENVIRONMENT_ID } from "../http/environments.ts";
 import type { Principal } from "../http/principal.ts";
 import { fromHex, isId } from "../lib/ids.ts";
-import { listQuery, queryOf } from "./contract.ts";
+import { type Admin, listQuery, queryOf } from "./contract.ts";
+import { facadeSettingsRoutes } from "./facade-settings.ts";
 import { openApi } from "./openapi.ts";
 import { outboundWebhookRoutes } from "./outbound-webhooks.ts";
-
-export interface Admin {
-  readonly engine: Pick<Engine, "clock" | "environments" | "documents" | "captured">;
-  readonly credentials: Credentials;
-  /** Where browsers reach this server, without a trailing slash. */
-  readonly publicUrl: string;
-}
-
-declare module "fastify" {
-  interface FastifyRequest {
-    /** Who calls `/admin`; set before its handlers run. */
-    operator: Principal & { readonly kind: "secret" };
-  }
-}
 
 const MODES = ["published", "draft", "mock"] as const;
 const Mode = Type.Unsafe<(typeof MODES)[number]>({ type: "string", enum: MODES });
@@ -49,7 +36,11 @@ export function adminRoutes(app: FastifyInstance, admin: Admin): void {
     environmentRoutes(scope, admin);
     keyRoutes(scope, admin);
     outboundWebhookRoutes(scope, admin);
-    scope.get("/admin/client-config", (request) => clientConfig(request.operator.environment, admin.publicUrl));
+    facadeSettingsRoutes(scope, admin);
+    scope.get("/admin/client-config", (request) => {
+      const { publicKey, appCode, feedId } = request.operator.environment;
+      return { public_key: publicKey, app_code: appCode, feed_id: feedId, apiUrls: apiUrls(admin.publicUrl) };
+    });
   });
 }
 
@@ -172,17 +163,4 @@ function keyRoutes(app: FastifyInstance, { engine, credentials }: Admin): void {
 
 function showKey(key: { id: string; mode: string; hint: string; createdAt: number }) {
   return { id: key.id, mode: key.mode, hint: key.hint, created_at: new Date(key.createdAt).toISOString() };
-}
-
-/** What to give a browser SDK: the four addresses in the very shape its option `apiUrls` takes. */
-export function clientConfig(environment: Environment, publicUrl: string) {
-  return {
-    public_key: environment.publicKey,
-    app_code: environment.appCode,
-    feed_id: environment.feedId,
-    apiUrls: {
-      courier: { rest: publicUrl, graphql: `${publicUrl}/client/q` },
-      inbox: { graphql: `${publicUrl}/q`, webSocket: `${publicUrl.replace(/^http/, "ws")}/ws` },
-    },
-  };
 }

@@ -8,6 +8,7 @@ import type { Environment, SendSpec } from "../engine/model.ts";
 import { Refusal } from "../engine/refusal.ts";
 import type { Millis } from "../lib/clock.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { apiUrls, webSocketUrl } from "./api-urls.ts";
 import { StaticPages } from "./static-pages.ts";
 
 export interface DemoDeps {
@@ -77,22 +78,6 @@ export function demoRoutes(app: FastifyInstance, deps: DemoDeps): void {
       return reply.code(status).type("application/json").send(body);
     });
   });
-}
-
-/**
- * The four addresses a Courier client must be given, whatever it talks to first.
- * @param publicUrl with or without a slash at its end.
- */
-export function apiUrls(publicUrl: string) {
-  const rest = publicUrl.replace(/\/+$/, "");
-  return {
-    courier: { rest, graphql: `${rest}/client/q` },
-    inbox: { graphql: `${rest}/q`, webSocket: webSocketUrl(publicUrl) },
-  };
-}
-
-function webSocketUrl(publicUrl: string): string {
-  return `${publicUrl.replace(/\/+$/, "").replace(/^http/, "ws")}/ws`;
 }
 
 // ——— who may ask —————————————————————————————————————————————————————————————————————————————————————————————————

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { after, before, test } from "node:test";
 import { newId } from "../../src/lib/ids.ts";
 import { type Api, PUBLIC_KEY, startApi } from "../support/server.ts";
@@ -117,4 +118,36 @@ test("/openapi.json describes every path of /admin", async () => {
   }
   const existing = api.adminRoutes.filter((route) => !route.startsWith("HEAD")).map((r) => r.replace(":id", "{id}"));
   assert.deepEqual([...described].sort(), [...existing].sort());
+});
+
+test("Knock signing keys: RSA public keys are kept, anything else is refused", async () => {
+  const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const pem = rsa.publicKey.export({ type: "spki", format: "pem" });
+  const made = await api.call("POST", "/admin/knock/signing-keys", { public_key: pem });
+  assert.equal(made.status, 201);
+  const { items } = (await api.call("GET", "/admin/knock/signing-keys")).body;
+  assert.deepEqual([items[0].id, items[0].public_key], [made.body.id, pem]);
+  const others = [
+    "x",
+    rsa.privateKey.export({ type: "pkcs8", format: "pem" }),
+    generateKeyPairSync("ed25519").publicKey.export({ type: "spki", format: "pem" }),
+    7,
+  ];
+  for (const public_key of others) {
+    assert.equal((await api.call("POST", "/admin/knock/signing-keys", { public_key })).status, 400);
+  }
+  assert.equal((await api.call("DELETE", `/admin/knock/signing-keys/${made.body.id}`)).status, 204);
+  assert.equal((await api.call("DELETE", `/admin/knock/signing-keys/${made.body.id}`)).status, 404);
+});
+
+test("settings of facades are off until they are set", async () => {
+  for (const [path, name] of [
+    ["/admin/knock/security", "enhanced_security"],
+    ["/admin/pushwoosh", "require_device_token"],
+  ] as const) {
+    assert.deepEqual((await api.call("GET", path)).body, { [name]: false });
+    assert.equal((await api.call("PUT", path, { [name]: "yes" })).status, 400);
+    assert.deepEqual((await api.call("PUT", path, { [name]: true })).body, { [name]: true });
+    assert.deepEqual((await api.call("GET", path)).body, { [name]: true });
+  }
 });
