@@ -1,5 +1,6 @@
 /** Puts the parts together. The one file that knows everyone: a thing gets what it needs from here, as arguments. */
 import type { AddressInfo } from "node:net";
+import type { FastifyInstance } from "fastify";
 import { type Logger, pino } from "pino";
 import { adminRoutes } from "./admin/routes.ts";
 import { memoryBus } from "./bus/memory.ts";
@@ -25,13 +26,14 @@ import { demoRoutes } from "./http/demo.ts";
 import { type FirstCredentials, openFirstEnvironment } from "./http/environments.ts";
 import { buildServer } from "./http/server.ts";
 import { signUserToken } from "./http/user-token.ts";
-import { type Clock, systemClock } from "./lib/clock.ts";
+import { type Clock, type Millis, systemClock } from "./lib/clock.ts";
 import { Hub } from "./realtime/hub.ts";
 import { attachUpgrades } from "./realtime/upgrade.ts";
 import { openStore } from "./storage/store.ts";
 
 /** All of a stop fits into the 10 s that an operator's supervisor gives us. */
 const STOP_WORK_MS = 6_000;
+const STOP_HTTP_MS = 3_000;
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
 
 export interface App {
@@ -68,7 +70,11 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   };
   try {
     const { databaseUrl: url, dataDir, durability, databasePool: poolSize } = config;
-    const store = await openStore({ url, dataDir, durability, poolSize });
+    const heardClock = (aheadMs: Millis): void => {
+      // Another process with the right clock would take our leases for lapsed, and make our tries a second time.
+      if (Math.abs(aheadMs) >= config.leaseMs / 5) log.warn({ aheadMs }, "clock.differs-from-database");
+    };
+    const store = await openStore({ url, dataDir, durability, poolSize, heardClock });
     undo.push(() => store.close());
     const { environment, credentials: first } = await openFirstEnvironment({
       environments: store.environments,
@@ -126,7 +132,9 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       retention: { messagesMs: config.keepMessages, inboxMs: config.keepInbox, capturedMs: config.keepCaptured },
       deliver: config.roles.includes("deliver"),
     });
-    undo.push(() => engine.stop(STOP_WORK_MS));
+    let stopped: Promise<void> | null = null;
+    const stopEngine = (): Promise<void> => (stopped ??= engine.stop(STOP_WORK_MS));
+    undo.push(stopEngine);
 
     const hub = new Hub({
       clock,
@@ -181,7 +189,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       });
       courierFacade(app, courier);
     }
-    undo.push(() => app.close());
+    undo.push(() => closeServer(app));
     if (config.roles.includes("realtime")) {
       attachUpgrades(app.server, hub, courierSockets(courier), (error) => log.error({ err: error }, "upgrade.failed"));
     }
@@ -196,11 +204,26 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       hub,
       environment,
       credentials: first,
-      close: closeAll,
+      close: async () => {
+        // Work ends while sockets and answers under way do, so that all of it fits into the time there is.
+        const working = stopEngine();
+        await closeAll();
+        await working;
+      },
     };
   } catch (error) {
     await closeAll();
     throw error;
+  }
+}
+
+/** Answers under way are waited for; a client that does not come to the end of its request is cut off. */
+async function closeServer(app: FastifyInstance): Promise<void> {
+  const timer = setTimeout(() => app.server.closeAllConnections(), STOP_HTTP_MS);
+  try {
+    await app.close();
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -21,6 +21,15 @@ test("leaves other programs' variables alone", () => {
   readConfig({ PATH: "/bin", CARILLON_TEST_REQUIRE: "postgres" });
 });
 
+test("a wrong secret is not repeated, neither a key nor the password in an address", () => {
+  for (const env of [{ CARILLON_SECRET_KEY: "s3c" }, { CARILLON_DATABASE_URL: "mysql://u:s3cret@h/db" }]) {
+    assert.throws(
+      () => readConfig(env),
+      (error: unknown) => error instanceof ConfigError && !error.message.includes("s3c"),
+    );
+  }
+});
+
 test("says what was expected and what came", () => {
   const bad: [name: string, value: string, expected: RegExp][] = [
     ["PORT", "http", /a port number, got "http"/],

@@ -12,6 +12,8 @@ interface Setting<T> {
   /** As one would write it; `""` for unset. */
   readonly fallback: string;
   readonly expected: string;
+  /** Never shown, not even when it is wrong: it is, or holds, a secret. */
+  readonly secret?: boolean;
   /** @returns undefined when the text is not what was expected. */
   readonly read: (text: string) => T | undefined;
 }
@@ -78,6 +80,8 @@ const setting = <T>(
   read: (text: string) => T | undefined,
 ): Setting<T> => ({ env, about, fallback, expected, read });
 
+const secret = <T>(of: Setting<T>): Setting<T> => ({ ...of, secret: true });
+
 export const SETTINGS = {
   port: setting("PORT", "Port to listen on; 0 takes a free one.", "4000", "a port number", whole(0, 65_535)),
   host: setting("HOST", "Address to listen on.", "127.0.0.1", "an address or host name", text),
@@ -95,12 +99,14 @@ export const SETTINGS = {
     "a directory",
     text,
   ),
-  databaseUrl: setting(
-    "CARILLON_DATABASE_URL",
-    "Postgres to use instead of the embedded database.",
-    "",
-    "a postgres:// URL",
-    url("postgres:", "postgresql:"),
+  databaseUrl: secret(
+    setting(
+      "CARILLON_DATABASE_URL",
+      "Postgres to use instead of the embedded database.",
+      "",
+      "a postgres:// URL",
+      url("postgres:", "postgresql:"),
+    ),
   ),
   databasePool: setting("CARILLON_DATABASE_POOL", "Connections to Postgres.", "10", "1 to 200", whole(1, 200)),
   durability: setting(
@@ -117,12 +123,14 @@ export const SETTINGS = {
     "any of api,deliver,realtime",
     roles,
   ),
-  secretKey: setting(
-    "CARILLON_SECRET_KEY",
-    "Secret key of the first environment. Unset: generated at first start and kept.",
-    "",
-    "6 to 200 visible characters",
-    matching(/^[\x21-\x7e]{6,200}$/),
+  secretKey: secret(
+    setting(
+      "CARILLON_SECRET_KEY",
+      "Secret key of the first environment. Unset: generated at first start and kept.",
+      "",
+      "6 to 200 visible characters",
+      matching(/^[\x21-\x7e]{6,200}$/),
+    ),
   ),
   publicKey: setting(
     "CARILLON_PUBLIC_KEY",
@@ -265,7 +273,8 @@ export function readConfig(env: { readonly [name: string]: string | undefined })
     const raw = given === undefined || given === "" ? entry.fallback : given;
     const value = entry.read(raw);
     if (value === undefined) {
-      throw new ConfigError(`${entry.env}: expected ${entry.expected}, got ${JSON.stringify(raw.slice(0, 200))}`);
+      const got = entry.secret === true ? "something else" : JSON.stringify(raw.slice(0, 200));
+      throw new ConfigError(`${entry.env}: expected ${entry.expected}, got ${got}`);
     }
     config[name] = value;
   }

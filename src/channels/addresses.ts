@@ -5,7 +5,8 @@ import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 
 export function emailAddress(profile: JsonObject): JsonObject | null {
   const email = filled(profile.email);
-  return email?.includes("@") ? { email } : null;
+  // A line end would begin another header in whatever writes the mail down.
+  return email?.includes("@") && !/\p{Cc}/u.test(email) ? { email } : null;
 }
 
 export function smsAddress(profile: JsonObject): JsonObject | null {

@@ -1,4 +1,5 @@
 import { ConfigError, readConfig, settingsHelp, settingsMarkdown } from "../config.ts";
+import { Refusal } from "../engine/refusal.ts";
 
 const HELP = `carillon – one notification server that speaks Courier, Knock, Svix and Pushwoosh
 
@@ -22,6 +23,7 @@ const LEAST_NODE = 26;
  */
 export async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const [command = "help", ...rest] = args;
+  const stray = rest.find((arg) => !(command === "check-config" && arg === "--markdown"));
   if (["help", "--help", "-h"].includes(command)) {
     process.stdout.write(`${HELP}${settingsHelp()}\n`);
     return 0;
@@ -32,6 +34,10 @@ export async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv
       `carillon needs Node ${LEAST_NODE} or newer, this is ${process.versions.node}; \`npm start\` brings its own\n`,
     );
     return 1;
+  }
+  if (stray !== undefined && ["serve", "keys", "check-config"].includes(command)) {
+    process.stderr.write(`carillon: ${command} takes no ${JSON.stringify(stray)}; try \`carillon help\`\n`);
+    return 2;
   }
   try {
     switch (command) {
@@ -44,11 +50,28 @@ export async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv
     }
   } catch (error) {
     // A wrong setting, a newer database, a port in use: the operator needs the sentence, not the stack.
-    process.stderr.write(`carillon: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`carillon: ${reasonOf(error)}\n`);
     return error instanceof ConfigError ? 2 : 1;
   }
   process.stderr.write(`carillon: no command ${JSON.stringify(command)}; try \`carillon help\`\n`);
   return 2;
+}
+
+/** In one line, with what a refusal came from: "cannot be reached" alone does not say whether the port is wrong. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (!(error instanceof Refusal)) return error.message;
+  let cause: unknown = error.cause;
+  while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
+  if (!(cause instanceof Error)) return error.message;
+  const detail = cause.message || (cause as NodeJS.ErrnoException).code;
+  return detail === undefined ? error.message : `${error.message} (${detail})`;
+}
+
+/** The address without user, password and parameters. */
+function withoutSecrets(databaseUrl: string): string {
+  const { protocol, host, pathname } = new URL(databaseUrl);
+  return `${protocol}//${host}${pathname}`;
 }
 
 function checkConfig(args: readonly string[], env: NodeJS.ProcessEnv): number {
@@ -60,7 +83,7 @@ function checkConfig(args: readonly string[], env: NodeJS.ProcessEnv): number {
   const shown = {
     ...config,
     secretKey: secretKey === null ? null : "(set)",
-    databaseUrl: databaseUrl === null ? null : databaseUrl.replace(/:\/\/[^@/]*@/, "://…@"),
+    databaseUrl: databaseUrl === null ? null : withoutSecrets(databaseUrl),
   };
   process.stdout.write(`${JSON.stringify(shown, null, 2)}\n`);
   return 0;

@@ -3,9 +3,10 @@ import { newId, withPrefix } from "../lib/ids.ts";
 import { TimeSlice } from "../lib/time-slice.ts";
 import { TurnBatcher } from "../lib/turn-batcher.ts";
 import type { Delivery, EnvironmentId, InboxItem, MessageId, Request, RequestId, SendSpec } from "./model.ts";
-import { type PlanningDeps, planMessage, requestContext, type Target } from "./plan.ts";
+import { type PlanningDeps, planMessage, requestContext } from "./plan.ts";
 import type { Acceptance, Accepted, Bus, InboxEvent, Planned, RecipientFacts, Store, StoredAnswer } from "./ports.ts";
 import { Refusal } from "./refusal.ts";
+import type { Target } from "./target.ts";
 import { targetOfUser } from "./target.ts";
 
 /** A request with at most so many recipients, all of them named, is expanded in the commit that accepts it. */
@@ -86,17 +87,17 @@ export class Acceptor {
     }
 
     const good = acceptances.filter((acceptance): acceptance is Acceptance => !(acceptance instanceof Error));
-    const results = good.length === 0 ? [] : await this.#store.pipeline.accept(good);
+    const results = await untilAlone(good, (batch) => this.#store.pipeline.accept(batch));
     let i = 0;
     const answers = acceptances.map((acceptance) =>
-      acceptance instanceof Error ? acceptance : (results[i++] as Accepted),
+      acceptance instanceof Error ? acceptance : (results[i++] as Accepted | Error),
     );
     this.#tell(acceptances.filter((a, n): a is Acceptance => !(a instanceof Error) && isAccepted(answers[n])));
     return answers;
   }
 
   /** A request that cannot be planned fails alone; those that came in the same turn go on. */
-  async #plan(call: Call, facts: ReadonlyMap<string, RecipientFacts>): Promise<Acceptance | Error> {
+  async #plan(call: Call, facts: ReadonlyMap<string, RecipientFacts | Error>): Promise<Acceptance | Error> {
     const { request, targets } = call;
     try {
       const planned: Planned[] = [];
@@ -110,6 +111,7 @@ export class Acceptor {
           const id: MessageId = targets.length === 1 ? withPrefix("msg", request.id) : newId("msg", request.createdAt);
           const known =
             target.userId === null ? null : (facts.get(factsKey(request.environmentId, target.userId)) ?? null);
+          if (known instanceof Error) return known;
           planned.push(await planMessage(context, target, known, id, null, this.#deps));
         }
       }
@@ -172,8 +174,8 @@ function factsKey(environmentId: EnvironmentId, userId: string): string {
   return `${environmentId} ${userId}`;
 }
 
-/** What is known of every user in the batch: one read per environment. */
-async function readFacts(store: Store, calls: readonly Call[]): Promise<ReadonlyMap<string, RecipientFacts>> {
+/** What is known of every user in the batch: one read per environment. An Error for whom the database cannot look up. */
+async function readFacts(store: Store, calls: readonly Call[]): Promise<ReadonlyMap<string, RecipientFacts | Error>> {
   const users = new Map<EnvironmentId, Set<string>>();
   for (const { request, targets } of calls) {
     for (const { userId } of targets) {
@@ -183,11 +185,36 @@ async function readFacts(store: Store, calls: readonly Call[]): Promise<Readonly
       else known.add(userId);
     }
   }
-  const facts = new Map<string, RecipientFacts>();
+  const facts = new Map<string, RecipientFacts | Error>();
   for (const [environmentId, ids] of users) {
-    for (const known of await store.directory.facts(environmentId, [...ids])) {
-      facts.set(factsKey(environmentId, known.userId), known);
-    }
+    const asked = [...ids];
+    const found = await untilAlone(asked, (batch) => store.directory.facts(environmentId, batch));
+    asked.forEach((userId, i) => {
+      facts.set(factsKey(environmentId, userId), found[i] as RecipientFacts | Error);
+    });
   }
   return facts;
+}
+
+/**
+ * Runs a batch that is done as a whole or not at all. When it fails, its halves are run, down to single items, so that
+ * one which the database cannot take fails alone and not with all who came in the same turn; it costs the batch some
+ * 2 log2(n) runs. While the database cannot be reached nobody is to blame: then all who are left fail at once.
+ * @returns for each item its result, or why it failed. Never rejects: part of a batch may have been done.
+ */
+async function untilAlone<T, R>(
+  items: readonly T[],
+  run: (batch: readonly T[]) => Promise<readonly R[]>,
+): Promise<readonly (R | Error)[]> {
+  if (items.length === 0) return [];
+  try {
+    return await run(items);
+  } catch (error) {
+    const failure = error instanceof Error ? error : new Error("a batch failed", { cause: error });
+    const away = failure instanceof Refusal && failure.code === "unavailable";
+    if (items.length === 1 || away) return items.map(() => failure);
+    const middle = items.length >> 1;
+    const first = await untilAlone(items.slice(0, middle), run);
+    return [...first, ...(await untilAlone(items.slice(middle), run))];
+  }
 }

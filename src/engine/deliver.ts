@@ -4,7 +4,7 @@ import { newId } from "../lib/ids.ts";
 import { TurnBatcher } from "../lib/turn-batcher.ts";
 import { tellDeliveries } from "./accept.ts";
 import type { Endpoints } from "./endpoints.ts";
-import type { Attempt, Delivery, MessageState, Outcome, Provider } from "./model.ts";
+import type { Attempt, Delivery, MessageId, MessageState, Outcome, Provider } from "./model.ts";
 import { type PlanningDeps, planFailover, requestContext } from "./plan.ts";
 import type { Bus, Outgoing, Settlement, Store } from "./ports.ts";
 import { nextStep, USUAL_SCHEDULE } from "./retry.ts";
@@ -29,6 +29,9 @@ export interface DeliverDeps {
   readonly tryTimeoutMs: Millis;
 }
 
+/** A try is given this long, however little time is left: one cut off in the middle of a mail may have sent it. */
+const SHORTEST_TRY_MS = 3_000;
+
 /**
  * Tries a claimed delivery once and records what came of it. Settlements of one turn share their commit.
  * A delivery whose lease was lost meanwhile is not recorded: whoever holds it now will tell.
@@ -36,6 +39,8 @@ export interface DeliverDeps {
 export class Deliverer {
   readonly #deps: DeliverDeps;
   readonly #settlements: TurnBatcher<Settlement, boolean>;
+  /** By message, the end of the last failure of it that is being settled. */
+  readonly #turns = new Map<MessageId, Promise<void>>();
 
   constructor(deps: DeliverDeps) {
     this.#deps = deps;
@@ -69,8 +74,12 @@ export class Deliverer {
       reason: outcome.kind === "sent" ? null : outcome.reason,
       statusCode: outcome.statusCode ?? null,
     };
-    const next = await this.#next(delivery, outcome, startedAt, endedAt);
-    const written = await this.#settlements.add({ delivery, leaseUntil: await finalLease(), attempt, next });
+    const settle = async () => {
+      const next = await this.#next(delivery, outcome, startedAt, endedAt);
+      const written = await this.#settlements.add({ delivery, leaseUntil: await finalLease(), attempt, next });
+      return { next, written };
+    };
+    const { next, written } = await (outcome.kind === "sent" ? settle() : this.#inTurn(delivery.messageId, settle));
     if (log.isLevelEnabled("info")) {
       log.info(
         {
@@ -97,11 +106,33 @@ export class Deliverer {
     return "settled";
   }
 
+  /**
+   * Of several deliveries of one message that fail at once, each looks at the others only after the one before has
+   * committed: else every one takes another for still pending, and what the plan has in store for when all of them
+   * have failed is never started.
+   */
+  async #inTurn<T>(messageId: MessageId, settle: () => Promise<T>): Promise<T> {
+    const mine = (this.#turns.get(messageId) ?? Promise.resolve()).then(settle);
+    const end = mine.then(
+      () => {},
+      // Whoever waits for this one has its own delivery to settle; the failure is told to our caller.
+      () => {},
+    );
+    this.#turns.set(messageId, end);
+    try {
+      return await mine;
+    } finally {
+      if (this.#turns.get(messageId) === end) this.#turns.delete(messageId);
+    }
+  }
+
   async #try(delivery: Delivery, stop: AbortSignal): Promise<Outcome> {
     const { senders, store, clock, tryTimeoutMs } = this.#deps;
     const provider = await this.#providerOf(delivery);
     if (provider === null) return { kind: "rejected", reason: "the provider was removed" };
-    const timeout = AbortSignal.timeout(tryTimeoutMs);
+    // A provider that hangs must not hold its message past the time that it has.
+    const left = (delivery.startedAt ?? clock.now()) + delivery.timeoutMs - clock.now();
+    const timeout = AbortSignal.timeout(Math.min(tryTimeoutMs, Math.max(SHORTEST_TRY_MS, left)));
     const outcome = await senders.send({ delivery, provider, signal: AbortSignal.any([stop, timeout]) });
     if (outcome.kind === "rejected" && outcome.deadTokens !== undefined && outcome.deadTokens.length > 0) {
       await store.directory.failTokens(delivery.environmentId, outcome.deadTokens, outcome.reason, clock.now());
@@ -130,9 +161,12 @@ export class Deliverer {
     const schedule = kind?.retry ?? USUAL_SCHEDULE;
     const step = nextStep(outcome, delivery.attempts + 1, schedule, limits, now, this.#deps.roll());
     if (step.kind === "retry") return { state: "pending", dueAt: step.at, error: outcome.reason, startedAt: first };
+    // The end of the whole message is a failure of its own; a provider's or channel's limit is that of the provider.
+    const messageOver =
+      step.kind === "give-up" && step.why === "time-over" && limits.deadlineAt <= first + limits.timeoutMs;
     const ifLast: { state: MessageState; reason: "provider_error" | "failed" } = {
       state: "undeliverable",
-      reason: outcome.kind === "rejected" || now < limits.deadlineAt ? "provider_error" : "failed",
+      reason: messageOver ? "failed" : "provider_error",
     };
     const failed = { state: "failed" as const, at: now, error: outcome.reason, ifLast };
     if (record === null || record.message.plan === null || now >= limits.deadlineAt) return { ...failed, failover: [] };

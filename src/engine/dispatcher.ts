@@ -7,7 +7,7 @@ import type { Deliverer } from "./deliver.ts";
 import type { Expander } from "./expand.ts";
 import type { ChangeTeller } from "./message-changes.ts";
 import type { Delivery, DeliveryId, Message, MessageChange, Request } from "./model.ts";
-import { type PlanningDeps, planMessage, requestContext } from "./plan.ts";
+import { type PlanningDeps, planUnattended, requestContext } from "./plan.ts";
 import type { Bus, Planned, Store, Work } from "./ports.ts";
 import { targetOfMessage } from "./target.ts";
 import { WorkLoop } from "./work-loop.ts";
@@ -53,6 +53,7 @@ export class Dispatcher {
   #cancelWake: () => void = () => {};
   #scheduling = false;
   #stopped = false;
+  #ended = false;
   /** Emitted whenever a piece of work has been finished; for tests. */
   readonly finished = new Signal<Work>();
 
@@ -117,6 +118,7 @@ export class Dispatcher {
     });
     await late;
     await idle;
+    this.#ended = true;
     this.#stopRenewing();
   }
 
@@ -179,21 +181,36 @@ export class Dispatcher {
   async #planDelayed(messages: readonly Message[], leaseUntil: Millis): Promise<void> {
     let planned: Planned[] = [];
     const slice = new TimeSlice(PLANNING_SLICE_MS);
-    for (const message of messages) {
+    for (const [i, message] of messages.entries()) {
       if (slice.over) {
         await this.#resume(planned, leaseUntil);
         planned = [];
         await slice.rest();
       }
-      const request = await this.#store.messages.readRequest(message.environmentId, message.requestId);
-      if (request === null) continue;
-      const target = targetOfMessage(message, request);
-      const [facts = null] =
-        target.userId === null ? [] : await this.#store.directory.facts(message.environmentId, [target.userId]);
-      const context = await requestContext(request, this.#deps);
-      planned.push(await planMessage(context, target, facts, message.id, message, this.#deps));
+      if (this.#stopped) {
+        // Written as they were, without a lease: whoever goes on need not wait.
+        planned.push(...messages.slice(i).map((left) => ({ message: left, deliveries: [] })));
+        break;
+      }
+      try {
+        const resumed = await this.#planOne(message);
+        if (resumed !== null) planned.push(resumed);
+      } catch (error) {
+        // It comes back when its lease lapses; those it was claimed with go on without it.
+        this.#log.warn({ err: error, messageId: message.id, work: "messages" }, "dispatcher.failed");
+      }
     }
     await this.#resume(planned, leaseUntil);
+  }
+
+  async #planOne(message: Message): Promise<Planned | null> {
+    const request = await this.#store.messages.readRequest(message.environmentId, message.requestId);
+    if (request === null) return null;
+    const target = targetOfMessage(message, request);
+    const [facts = null] =
+      target.userId === null ? [] : await this.#store.directory.facts(message.environmentId, [target.userId]);
+    const context = await requestContext(request, this.#deps);
+    return await planUnattended(context, target, facts, message.id, message, this.#deps);
   }
 
   async #resume(planned: readonly Planned[], leaseUntil: Millis): Promise<void> {
@@ -223,7 +240,15 @@ export class Dispatcher {
     const now = this.#clock.now();
     const leaseUntil = now + this.#limits.leaseMs;
     const deliveries = await this.#store.pipeline.claimDeliveries(now, limit, leaseUntil);
-    return deliveries.map((delivery) => this.#deliver(delivery, leaseUntil));
+    return deliveries.flatMap((delivery) => {
+      // Our own lease has lapsed, by a jump of the clock or because we were held up: the try under way goes on under
+      // the new one. A second try would be the same mail twice.
+      if (this.#held.has(delivery.id)) {
+        this.#held.set(delivery.id, leaseUntil);
+        return [];
+      }
+      return [this.#deliver(delivery, leaseUntil)];
+    });
   }
 
   async #deliver(delivery: Delivery, leaseUntil: Millis): Promise<void> {
@@ -250,7 +275,8 @@ export class Dispatcher {
     this.#stopRenewing = this.#clock.wakeAt(this.#clock.now() + this.#limits.leaseMs / 3, () => {
       this.#renewing = this.#renewHeld().catch((error) => this.#log.warn({ err: error }, "leases.not-renewed"));
       this.#renewing.then(() => {
-        if (!this.#stopped) this.#renew();
+        // Also while stopping: a slow try that is waited for must not be made again by another process.
+        if (!this.#ended) this.#renew();
       });
     });
   }

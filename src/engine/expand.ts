@@ -1,9 +1,11 @@
+import type { Millis } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
 import { TimeSlice } from "../lib/time-slice.ts";
 import { matchesPattern, patternPrefix } from "./list-pattern.ts";
 import type { EnvironmentId, Recipient, Request } from "./model.ts";
-import { type PlanningDeps, planMessage, type RequestContext, requestContext, type Target } from "./plan.ts";
+import { type PlanningDeps, planUnattended, type RequestContext, requestContext } from "./plan.ts";
 import type { Planned, Store } from "./ports.ts";
+import type { Target } from "./target.ts";
 import { targetOfUser } from "./target.ts";
 import { TENANT } from "./templates.ts";
 
@@ -35,14 +37,14 @@ export class Expander {
 
   /**
    * Expands a claimed request to its end, page by page; each page is one commit with the cursor behind it. Stops early
-   * when the request is lost to another process.
+   * when the request is lost to another process, and gives it back when stopping.
    * @param held the lease the request was claimed under. @param nextLease gives the lease for the following page.
    * @param told is called after each commit.
    */
   async expand(
     request: Request,
-    held: number,
-    nextLease: () => number,
+    held: Millis,
+    nextLease: () => Millis,
     told: (planned: readonly Planned[]) => void,
     stopping: () => boolean,
   ): Promise<"expanded" | "lost" | "stopped"> {
@@ -51,7 +53,10 @@ export class Expander {
     let current = request;
     let lease = held;
     for (;;) {
-      if (stopping()) return "stopped";
+      if (stopping()) {
+        await this.#giveBack(current, lease);
+        return "stopped";
+      }
       const cursor = parseCursor(current.cursor);
       const page = await sources.read(cursor);
       const planned = await this.#planPage(context, page.targets);
@@ -65,6 +70,12 @@ export class Expander {
       current = { ...current, cursor: text };
       lease = next;
     }
+  }
+
+  /** Whoever goes on need not wait for the lease to lapse: an empty page is committed under one that is over. */
+  async #giveBack(request: Request, held: Millis): Promise<void> {
+    const cursor = request.cursor ?? JSON.stringify(parseCursor(null));
+    await this.#store.pipeline.commitPage(request, { held, next: this.#deps.clock.now() }, cursor, []);
   }
 
   /** @returns what was planned, in the order of the targets; fewer than these when it takes too long. At least one. */
@@ -81,7 +92,8 @@ export class Expander {
         break;
       }
       const known = target.userId === null ? null : (facts.get(target.userId) ?? null);
-      planned.push(await planMessage(context, target, known, newId("msg", this.#deps.clock.now()), null, this.#deps));
+      const id = newId("msg", this.#deps.clock.now());
+      planned.push(await planUnattended(context, target, known, id, null, this.#deps));
     }
     return planned;
   }

@@ -9,18 +9,28 @@ import type { Bus, InboxEvent, InboxFilter, ItemChange, ItemField, Progress, Sto
 export function inboxActions(store: Store, bus: Bus, clock: Clock): InboxActions {
   const { inbox } = store;
 
+  /** What has expired is gone for its user, whether or not it has been ended yet. */
+  async function findItem(
+    environmentId: EnvironmentId,
+    userId: string,
+    messageId: MessageId,
+  ): Promise<InboxItem | null> {
+    const item = await inbox.readByMessage(environmentId, userId, messageId);
+    return item === null || hasExpired(item, clock.now()) ? null : item;
+  }
+
   async function apply(
     environmentId: EnvironmentId,
     userId: string,
     marks: readonly { messageId: MessageId; field: ItemField; value: boolean }[],
     actor: Actor,
   ): Promise<readonly (InboxItem | null)[]> {
-    const items = await Promise.all(marks.map((mark) => inbox.readByMessage(environmentId, userId, mark.messageId)));
+    const items = await Promise.all(marks.map((mark) => findItem(environmentId, userId, mark.messageId)));
     const changes: ItemChange[] = [];
     const places: number[] = [];
     marks.forEach((mark, i) => {
       const item = items[i];
-      if (item === null || item === undefined) return;
+      if (item == null) return;
       changes.push({ deliveryId: item.id, field: mark.field, value: mark.value, again: "keep" });
       places.push(i);
     });
@@ -71,8 +81,8 @@ export function inboxActions(store: Store, bus: Bus, clock: Clock): InboxActions
     const mark = MARK_OF[signal];
     if (mark !== undefined) {
       await markDelivery(delivery, mark.field, mark.value, actor, at, detail);
-      if (signal === "opened" && delivery.channel === "email") await readInInbox(delivery, actor);
-    } else {
+      if (delivery.channel !== "inbox") await followInInbox(delivery, signal, actor);
+    } else if (signal !== "delivered" || !(await isKnownDelivered(delivery))) {
       const state = signal === "bounced" ? "undeliverable" : "delivered";
       await inbox.progress(environmentId, [progress(delivery, signal as MessageEventKind, at, state, detail)]);
     }
@@ -98,24 +108,38 @@ export function inboxActions(store: Store, bus: Bus, clock: Clock): InboxActions
     const again = field === "interacted" && result?.changed === false;
     if (again) await inbox.progress(environmentId, [progress(delivery, "clicked", at, "clicked", detail)]);
     if (item.channel !== "inbox" || item.userId === null || (result?.changed === false && !again)) return;
+    if (hasExpired(item, at)) return;
     const told = field === "interacted" ? "clicked" : field;
     bus.publish([
       { kind: "changed", environmentId, userId: item.userId, item: item as InboxItem, field: told, value, ...actor },
     ]);
   }
 
-  /** Who has opened the mail of a message has read it, wherever else it lies. */
-  async function readInInbox(mail: Delivery, actor: Actor): Promise<void> {
-    if (mail.userId === null) return;
-    const item = await inbox.readByMessage(mail.environmentId, mail.userId, mail.messageId);
-    if (item === null || item.readAt !== null) return;
-    await apply(mail.environmentId, mail.userId, [{ messageId: mail.messageId, field: "read", value: true }], actor);
+  /**
+   * What is read elsewhere is read in the inbox as well, and the other way round for unread. Who has opened the mail of
+   * a message has read it.
+   */
+  async function followInInbox(delivery: Delivery, signal: string, actor: Actor): Promise<void> {
+    const { environmentId, messageId, userId, channel } = delivery;
+    const read = signal === "read" || (signal === "opened" && channel === "email");
+    if (userId === null || (!read && signal !== "unread")) return;
+    await apply(environmentId, userId, [{ messageId, field: "read", value: read }], actor);
+  }
+
+  /**
+   * A delivery arrives once, but every tab of a browser tells of it: without this each would add to the history, and so
+   * could anybody who has the address. An inbox item has arrived when it is stored.
+   */
+  async function isKnownDelivered({ environmentId, messageId, id, channel }: Delivery): Promise<boolean> {
+    if (channel === "inbox") return true;
+    const record = await store.messages.read(environmentId, messageId);
+    return record?.events.some((event) => event.kind === "delivered" && event.deliveryId === id) ?? false;
   }
 
   return {
     list: (environmentId, filter, now, page) => inbox.list(environmentId, filter, now, page),
     count: (environmentId, filter, now) => inbox.count(environmentId, filter, now),
-    readByMessage: (environmentId, userId, messageId) => inbox.readByMessage(environmentId, userId, messageId),
+    readByMessage: findItem,
     mark: async (environmentId, userId, messageId, field, value, actor) =>
       (await apply(environmentId, userId, [{ messageId, field, value }], actor))[0] ?? null,
     markMany: apply,
@@ -135,6 +159,10 @@ const BULK: {
   "archive-all": { filter: { archived: false }, field: "archived" },
   "archive-read": { filter: { archived: false, read: true }, field: "archived" },
 };
+
+function hasExpired({ expiresAt }: Delivery, now: Millis): boolean {
+  return expiresAt !== null && expiresAt <= now;
+}
 
 /** Signals that change an item's own state; the others only move the message on. */
 const MARK_OF: { readonly [signal: string]: { readonly field: ItemField; readonly value: boolean } } = {

@@ -1,8 +1,9 @@
 import type { Clock, Millis } from "../lib/clock.ts";
-import { newId, timeOf } from "../lib/ids.ts";
-import { deepMerge, type Json, type JsonObject } from "../lib/json.ts";
+import { timeOf } from "../lib/ids.ts";
+import { deepMerge, type JsonObject } from "../lib/json.ts";
 import { TimeSlice } from "../lib/time-slice.ts";
 import type { Catalog, FoundTemplate, TenantContext } from "./catalog.ts";
+import { composeDelivery, mergedData, type Setting, type Surroundings, stamp } from "./compose.ts";
 import type {
   Channel,
   Delivery,
@@ -13,51 +14,25 @@ import type {
   MessageId,
   MessageState,
   Plan,
-  PlanLeaf,
   Provider,
-  Rendered,
   Request,
   SendSpec,
-  Utm,
 } from "./model.ts";
 import { nextOpening } from "./opening-hours.ts";
-import type {
-  CompiledContent,
-  ContentLanguage,
-  Planned,
-  ProviderKind,
-  RecipientFacts,
-  RenderContext,
-} from "./ports.ts";
+import type { CompiledContent, ContentLanguage, Planned, ProviderKind, RecipientFacts } from "./ports.ts";
 import { RenderError } from "./ports.ts";
 import { consentFor } from "./preferences.ts";
+import { Refusal } from "./refusal.ts";
 import {
-  addressOf,
   channelTimeout,
   DEFAULT_ROUTING,
   type LeafState,
   MESSAGE_TIMEOUT_MS,
   nextLeaves,
-  providerTimeout,
   type RouteInput,
   route,
 } from "./route.ts";
-
-/** One recipient of a request, as expanding found it. */
-export interface Target {
-  /** Index into `spec.recipients`. */
-  readonly entry: number;
-  readonly userId: string | null;
-  /** Profile fields that came with the request; they win over the stored ones. */
-  readonly profile: JsonObject;
-  readonly data: JsonObject | undefined;
-  readonly tenantId: string | null;
-  readonly viaTenant: boolean;
-  readonly listId: string | null;
-  /** Preferences that came with the request, and those kept with the list subscription. */
-  readonly preferences: JsonObject | null;
-  readonly subscriptionPreferences: JsonObject | null;
-}
+import { recipientName, type Target } from "./target.ts";
 
 /** Addresses that lead back to this server, put into what is rendered. */
 export interface TrackingLinks {
@@ -73,6 +48,8 @@ export interface PlanningDeps {
   readonly languages: ReadonlyMap<string, ContentLanguage>;
   /** Null when links and opens are not tracked. */
   readonly tracking: TrackingLinks | null;
+  /** Gets mistakes of ours that no caller is there to hear of. */
+  readonly report: (error: unknown, messageId: MessageId) => void;
   /** A message's id in the spelling of the facade it came through. */
   readonly publicMessageId: (via: string, message: Message) => string;
   readonly readMembershipProfile: (
@@ -112,14 +89,6 @@ export async function requestContext(request: Request, deps: PlanningDeps): Prom
     content,
     language: deps.languages.get(languageName) as ContentLanguage,
   };
-}
-
-/** What only this recipient brings: looked up after the facts, and only where the request needs it. */
-interface Surroundings {
-  readonly tenant: TenantContext | null;
-  readonly profile: JsonObject;
-  readonly translate: (key: string) => string | undefined;
-  readonly locale: string | null;
 }
 
 const NO_TRANSLATION = (): undefined => undefined;
@@ -198,21 +167,20 @@ const ERROR_TEXT = {
   filtered: "Every channel's condition was false",
 };
 
-/** What `start` and `failover` need beside the message. */
-interface Starting {
-  readonly context: RequestContext;
-  readonly target: Target;
-  readonly surroundings: Surroundings;
-  readonly input: RouteInput;
-  readonly deps: PlanningDeps;
-  readonly now: Millis;
-}
-
 /** How long rendering for one channel after the other keeps everyone else waiting. A message may have dozens. */
 const RENDERING_SLICE_MS = 100;
 
-/** Starts the leaves of a plan that are due now; leaves with nothing to say on their channel are passed over. */
-async function start(draft: Message, plan: Plan, tried: Map<string, LeafState>, starting: Starting): Promise<Planned> {
+/**
+ * Starts the leaves of a plan that are due now; leaves with nothing to say on their channel are passed over.
+ * @param spent channels whose time is over: their remaining leaves are passed over too.
+ */
+async function start(
+  draft: Message,
+  plan: Plan,
+  tried: Map<string, LeafState>,
+  setting: Setting,
+  spent: ReadonlySet<Channel> = new Set(),
+): Promise<Planned> {
   const slice = new TimeSlice(RENDERING_SLICE_MS);
   const deliveries: Delivery[] = [];
   let renderError: string | null = null;
@@ -224,7 +192,7 @@ async function start(draft: Message, plan: Plan, tried: Map<string, LeafState>, 
     for (const { path, leaf } of next.start) {
       if (slice.over) await slice.rest();
       try {
-        const delivery = startLeaf(draft, path, leaf, starting);
+        const delivery = spent.has(leaf.channel) ? null : composeDelivery(draft, path, leaf, setting);
         tried.set(path, delivery?.state ?? "skipped");
         if (delivery !== null) deliveries.push(delivery);
       } catch (error) {
@@ -241,7 +209,7 @@ async function start(draft: Message, plan: Plan, tried: Map<string, LeafState>, 
     if (renderError !== null) return ended(draft, "undeliverable", "failed", renderError);
     return ended(draft, "unroutable", "no_channels", "The content has nothing for any channel of the route");
   }
-  const at = stamp(starting.now, draft.id);
+  const at = stamp(setting.now, draft.id);
   const state: MessageState = ways.has("delivered") ? "delivered" : ways.has("simulated") ? "simulated" : "routed";
   const reached = state !== "routed";
   return {
@@ -255,76 +223,6 @@ async function start(draft: Message, plan: Plan, tried: Map<string, LeafState>, 
     },
     deliveries,
   };
-}
-
-/** @returns null when the content has nothing for the channel. @throws RenderError */
-function startLeaf(message: Message, path: string, leaf: PlanLeaf, starting: Starting): Delivery | null {
-  const { context, target, input, now } = starting;
-  const { request } = context;
-  const { spec } = request;
-  const provider = context.providers.find((candidate) => candidate.id === leaf.providerId);
-  const address = provider === undefined ? null : addressOf(provider, input);
-  if (provider === undefined || address === null) return null;
-  const id = newId("dlv", now);
-  const rendering = renderContext(message, id, leaf, starting);
-  const compiled =
-    context.content.kind === "inline" || context.content.kind === "found" ? context.content.compiled : null;
-  const content = compiled?.render({ channel: leaf.channel, provider: leaf.provider }, rendering) ?? null;
-  if (content === null) return null;
-
-  const at = stamp(now, id);
-  const inbox = leaf.channel === "inbox";
-  const simulated = spec.mode === "mock";
-  const data = mergedData(spec, target);
-  return {
-    id,
-    environmentId: request.environmentId,
-    messageId: message.id,
-    userId: target.userId,
-    tenantId: message.tenantId,
-    channel: leaf.channel,
-    provider: leaf.provider,
-    providerId: leaf.providerId,
-    leaf: path,
-    state: simulated ? "simulated" : inbox ? "delivered" : "pending",
-    dueAt: now,
-    leaseUntil: null,
-    attempts: 0,
-    startedAt: null,
-    timeoutMs: Math.min(providerTimeout(spec, leaf), channelTimeout(spec, leaf.channel)),
-    address,
-    content: leaf.channel === "webhook" ? withWebhookPayload(content, message, starting) : content,
-    override: overrideOf(spec, leaf, context.language, rendering),
-    error: null,
-    reference: null,
-    createdAt: timeOf(id),
-    sentAt: simulated || inbox ? at : null,
-    deliveredAt: inbox && !simulated ? at : null,
-    seenAt: null,
-    readAt: null,
-    interactedAt: null,
-    archivedAt: null,
-    // A simulated inbox delivery is on record, but no user ever gets to see it.
-    deletedAt: simulated ? at : null,
-    expiresAt: inbox ? (spec.expiresAt ?? null) : null,
-    tags: inbox ? message.tags : [],
-    data: dataFor(leaf.channel, data, request.environmentId, id, starting.deps.tracking),
-    viaTenant: message.viaTenant,
-    requestId: request.id,
-  };
-}
-
-/** Apps read the data of inbox items and pushes; a push also learns where to report that it was opened. */
-function dataFor(
-  channel: Channel,
-  data: JsonObject,
-  environmentId: EnvironmentId,
-  id: DeliveryId,
-  tracking: TrackingLinks | null,
-): JsonObject {
-  if (channel === "inbox") return data;
-  if (channel !== "push") return {};
-  return tracking === null ? data : { ...data, trackingUrl: tracking.open(environmentId, id) };
 }
 
 /**
@@ -360,17 +258,25 @@ export async function planFailover(
   };
   const tried = new Map<string, LeafState>(siblings.map((delivery) => [delivery.leaf, delivery.state]));
   const now = deps.clock.now();
-  const planned = await start(message, message.plan, tried, { context, target, surroundings, input, deps, now });
-  return planned.deliveries.map((delivery) => withinChannelLimit(delivery, siblings, context.request.spec, now));
+  const left = channelTimesLeft(siblings, context.request.spec, now);
+  const spent = new Set([...left].flatMap(([channel, ms]) => (ms <= 0 ? [channel] : [])));
+  const setting = { context, target, surroundings, input, deps, now };
+  const { deliveries } = await start(message, message.plan, tried, setting, spent);
+  return deliveries.map((delivery) => {
+    const ms = left.get(delivery.channel);
+    return ms === undefined ? delivery : { ...delivery, timeoutMs: Math.min(delivery.timeoutMs, ms) };
+  });
 }
 
-/** The channel's limit counts from the first call of its first provider. */
-function withinChannelLimit(delivery: Delivery, siblings: readonly Delivery[], spec: SendSpec, now: Millis): Delivery {
-  const started = siblings.filter((other) => other.channel === delivery.channel && other.startedAt !== null);
-  if (started.length === 0) return delivery;
-  const first = Math.min(...started.map((other) => other.startedAt as Millis));
-  const left = Math.max(0, channelTimeout(spec, delivery.channel) - (now - first));
-  return { ...delivery, timeoutMs: Math.min(delivery.timeoutMs, left) };
+/** How much of their limits the channels tried so far have left: it counts from the first call of the first provider. */
+function channelTimesLeft(siblings: readonly Delivery[], spec: SendSpec, now: Millis): ReadonlyMap<Channel, Millis> {
+  const left = new Map<Channel, Millis>();
+  for (const { channel, startedAt } of siblings) {
+    if (startedAt === null) continue;
+    const ms = startedAt + channelTimeout(spec, channel) - now;
+    left.set(channel, Math.min(ms, left.get(channel) ?? ms));
+  }
+  return left;
 }
 
 async function look(
@@ -413,6 +319,7 @@ function draftMessage(
   const { request, content } = context;
   const { spec } = request;
   const named = spec.content.kind === "template" ? spec.content.template : "";
+  const deadlineAt = now + (spec.timeouts?.messageMs ?? MESSAGE_TIMEOUT_MS);
   const base: Message = resumed ?? {
     id,
     environmentId: request.environmentId,
@@ -442,10 +349,14 @@ function draftMessage(
     openedAt: null,
     clickedAt: null,
     canceledAt: null,
-    deadlineAt: now + (spec.timeouts?.messageMs ?? MESSAGE_TIMEOUT_MS),
+    deadlineAt,
   };
   return {
     ...base,
+    // What a delayed message waited for is not held against its providers: time runs from when it is sent.
+    deadlineAt,
+    // A user of no tenant may have joined one meanwhile.
+    tenantId,
     templateId: content.kind === "found" || content.kind === "unpublished" ? content.id : base.templateId,
     storedProfile: facts?.profile ?? null,
     dueAt: null,
@@ -455,43 +366,29 @@ function draftMessage(
 }
 
 /**
- * The time to write beside something with that id. Ids never go back, so after the clock was set back they lie ahead of
- * it for a while, and nothing may be on record before it was made. What is due still goes by the clock.
+ * As `planMessage`, for when the caller has long had the answer: a mistake of ours ends the message as undeliverable
+ * instead of being repeated for ever. Still rejects while the database is away.
  */
-function stamp(now: Millis, id: string): Millis {
-  return Math.max(now, timeOf(id));
-}
-
-/** User id, else the address, else the message's own id. */
-function recipientName(target: Target, id: MessageId): string {
-  if (target.userId !== null) return target.userId;
-  const { email, phone_number: phone } = target.profile;
-  if (typeof email === "string" && email !== "") return email;
-  if (typeof phone === "string" && phone !== "") return phone;
-  for (const value of Object.values(target.profile)) {
-    const address = firstAddress(value);
-    if (address !== null) return address;
+export async function planUnattended(
+  context: RequestContext,
+  target: Target,
+  facts: RecipientFacts | null,
+  id: MessageId,
+  resumed: Message | null,
+  deps: PlanningDeps,
+): Promise<Planned> {
+  try {
+    return await planMessage(context, target, facts, id, resumed, deps);
+  } catch (error) {
+    if (error instanceof Refusal && error.code === "unavailable") throw error;
+    deps.report(error, id);
+    const draft = draftMessage(context, target, facts, id, target.tenantId, deps.clock.now(), resumed);
+    return ended(draft, "undeliverable", "failed", "internal error while the message was planned");
   }
-  return id;
-}
-
-/** What names the other kinds of address: a Slack channel, the URL of a webhook. */
-function firstAddress(value: Json | undefined): string | null {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return null;
-  const fields = value as JsonObject;
-  for (const key of ["channel", "user_id", "email", "url", "channel_id", "conversation_id", "token"]) {
-    const text = fields[key];
-    if (typeof text === "string" && text !== "") return text;
-  }
-  return null;
 }
 
 function ended(draft: Message, state: MessageState, reason: FailureReason | null, error: string): Planned {
   return { message: { ...draft, state, reason, error }, deliveries: [] };
-}
-
-function mergedData(spec: SendSpec, target: Target): JsonObject {
-  return target.data === undefined ? spec.data : deepMerge(spec.data, target.data);
 }
 
 /** What the request says, else the template; a recipient that is itself one address goes straight there. */
@@ -518,90 +415,4 @@ function dueAt(delay: NonNullable<SendSpec["delay"]>, profile: JsonObject, now: 
   if (delay.until !== undefined) due = nextOpening(delay.until, now, zone);
   else if (delay.durationMs !== undefined) due = now + Math.ceil(delay.durationMs / 60_000) * 60_000;
   return due - now > MAX_DELAY_MS ? "too-far" : due;
-}
-
-function renderContext(message: Message, deliveryId: DeliveryId, leaf: PlanLeaf, starting: Starting): RenderContext {
-  const { context, target, surroundings, deps } = starting;
-  const { spec, environmentId } = context.request;
-  const tracking = deps.tracking;
-  const html = leaf.channel === "email";
-  const content = context.content.kind === "found" ? context.content.content : null;
-  const messageId = deps.publicMessageId(spec.via, message);
-  return {
-    data: mergedData(spec, target),
-    profile: surroundings.profile,
-    tenant: surroundings.tenant?.variables ?? {},
-    brand: {},
-    builtIns: {
-      // A message without event or address is called by its own id, in the spelling that its sender knows.
-      event: message.event === "" ? messageId : message.event,
-      messageId,
-      recipient: message.recipient === message.id ? messageId : message.recipient,
-      template: message.templateId,
-      subscriptionTopicId: spec.topicId ?? content?.topicId ?? null,
-      courier: {
-        environment: spec.mode === "mock" ? "test" : "production",
-        scope: spec.mode === "draft" ? "draft" : "published",
-      },
-      ...(tracking !== null && html
-        ? {
-            urls: {
-              opened: tracking.open(environmentId, deliveryId),
-              unsubscribe: tracking.unsubscribe(environmentId, deliveryId),
-            },
-          }
-        : {}),
-    },
-    locale: surroundings.locale,
-    translate: surroundings.translate,
-    fallbackTitle: content?.name ?? "",
-    utm: utmOf(spec, leaf),
-    trackLink:
-      tracking !== null && html ? (index, href) => tracking.click(environmentId, deliveryId, index, href) : null,
-    openPixel: tracking !== null && html ? tracking.open(environmentId, deliveryId) : null,
-  };
-}
-
-/** The nearer the setting, the more it counts, key by key. */
-function utmOf(spec: SendSpec, leaf: PlanLeaf): Utm | null {
-  const channel = spec.channels?.[leaf.channel]?.utm;
-  const provider = spec.providers?.[leaf.provider]?.utm;
-  if (spec.utm === undefined && channel === undefined && provider === undefined) return null;
-  return { ...spec.utm, ...channel, ...provider };
-}
-
-function overrideOf(
-  spec: SendSpec,
-  leaf: PlanLeaf,
-  language: ContentLanguage,
-  rendering: RenderContext,
-): JsonObject | null {
-  const channel = spec.channels?.[leaf.channel]?.override;
-  const provider = spec.providers?.[leaf.provider]?.override;
-  if (channel === undefined && provider === undefined) return null;
-  return language.interpolate(deepMerge(channel ?? {}, provider ?? {}), rendering) as JsonObject;
-}
-
-/** A webhook gets what was passed to send: the profile fields given there, or on demand the whole merged profile. */
-function withWebhookPayload(content: Rendered, message: Message, starting: Starting): Rendered {
-  if (content.raw?.payload !== undefined) return content;
-  const { context, target, surroundings } = starting;
-  const { spec } = context.request;
-  const webhook = surroundings.profile.webhook;
-  const expanded =
-    typeof webhook === "object" &&
-    webhook !== null &&
-    !Array.isArray(webhook) &&
-    (webhook as JsonObject).profile === "expanded";
-  const { webhook: _, ...profile } = expanded ? surroundings.profile : target.profile;
-  const to: JsonObject = target.userId === null ? profile : { user_id: target.userId, ...profile };
-  const payload: JsonObject = {
-    message: {
-      ...(message.templateId === "" ? {} : { template: message.templateId }),
-      to,
-      data: mergedData(spec, target),
-      ...(spec.content.kind === "inline" ? { content: { title: content.title, body: content.body } } : {}),
-    },
-  };
-  return { ...content, raw: { ...content.raw, payload } };
 }

@@ -196,6 +196,8 @@ export interface MessageFilter {
   readonly states?: readonly MessageState[];
   /** Any of them. */
   readonly tags?: readonly string[];
+  /** And any of these. */
+  readonly moreTags?: readonly string[];
   readonly tenantId?: string;
   /** The trace id, or the id of the request. */
   readonly trace?: { readonly traceId: string; readonly requestId: RequestId | null };
@@ -322,7 +324,7 @@ export interface DirectoryStore {
   readUser(environmentId: EnvironmentId, userId: string): Promise<User | null>;
   /**
    * Reads, changes and writes a profile as one operation.
-   * @param modify gets null when there is no profile. What it throws leaves everything as it was and rejects the call.
+   * @param modify is pure, for it may run again after a conflict. It gets null when there is no profile. What it throws leaves everything as it was and rejects the call.
    */
   modifyUser(
     environmentId: EnvironmentId,
@@ -353,13 +355,14 @@ export interface DirectoryStore {
   restoreList(environmentId: EnvironmentId, listId: string, at: Millis): Promise<boolean>;
   /**
    * Adds or updates subscriptions; missing or deleted lists are created, named by their id. Of duplicates the last wins.
-   * @param replace the lists named have exactly these subscribers afterwards.
+   * @param of a list that is created also without a subscription, and that has, with `replace`, exactly these subscribers
+   *   afterwards.
    */
   subscribe(
     environmentId: EnvironmentId,
     subscriptions: readonly { listId: string; userId: string; preferences: JsonObject | null }[],
     at: Millis,
-    replace?: { readonly listId: string },
+    of?: { readonly listId: string; readonly replace: boolean },
   ): Promise<void>;
   /** @returns false when the list or the subscription does not exist. */
   unsubscribe(environmentId: EnvironmentId, listId: string, userId: string): Promise<boolean>;
@@ -383,11 +386,22 @@ export interface DirectoryStore {
   /** Adds or overwrites; a token that another user had moves to this one. */
   putTokens(environmentId: EnvironmentId, tokens: readonly DeviceToken[]): Promise<void>;
   readToken(environmentId: EnvironmentId, userId: string, token: string): Promise<DeviceToken | null>;
+  /**
+   * Reads, changes and writes a token as one operation.
+   * @param modify is pure, for it may run again after a conflict. What it throws leaves the token as it was.
+   * @returns null when the user has no such token.
+   */
+  modifyToken(
+    environmentId: EnvironmentId,
+    userId: string,
+    token: string,
+    modify: (old: DeviceToken) => DeviceToken,
+  ): Promise<DeviceToken | null>;
   deleteToken(environmentId: EnvironmentId, userId: string, token: string): Promise<boolean>;
   /** Marks tokens that a provider called dead, so that they are not used again. */
   failTokens(environmentId: EnvironmentId, tokens: readonly string[], reason: string, at: Millis): Promise<void>;
 
-  /** Adds or replaces. @param replaceAll the user has exactly these memberships afterwards. */
+  /** Adds or replaces. */
   putMemberships(environmentId: EnvironmentId, memberships: readonly Membership[]): Promise<void>;
   readMembership(environmentId: EnvironmentId, userId: string, tenantId: string): Promise<Membership | null>;
   deleteMembership(environmentId: EnvironmentId, userId: string, tenantId: string): Promise<boolean>;

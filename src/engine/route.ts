@@ -1,7 +1,7 @@
 /** Which ways a message may take: pure decisions over what was asked, what is configured and whom it is for. */
 
 import type { Millis } from "../lib/clock.ts";
-import { compileExpression } from "../lib/expression.ts";
+import { compileExpression, own } from "../lib/expression.ts";
 import type { JsonObject } from "../lib/json.ts";
 import {
   CHANNELS,
@@ -24,7 +24,7 @@ export interface RouteInput {
   readonly userId: string | null;
   readonly profile: JsonObject;
   readonly tokens: readonly DeviceToken[];
-  /** What `if` expressions see. */
+  /** What `if` expressions see; a name that is not in it is looked up in its `data`, as in content. */
   readonly scope: JsonObject;
   /** Channels the recipient's preferences leave; null leaves all. For these, a channel's `if` is not asked. */
   readonly allowed: ReadonlySet<Channel> | null;
@@ -91,18 +91,15 @@ function resolveEntry(entry: string, input: RouteInput, skips: Skip[]): Plan | n
     : input.providers.filter((provider) => provider.provider === entry);
   if (candidates.length === 0) return skipped("no-provider", skips);
   if (input.allowed !== null && !input.allowed.has(channel)) return skipped("preference", skips);
-  if (input.allowed === null && options?.if !== undefined && !compileExpression(options.if)(input.scope)) {
+  if (input.allowed === null && options?.if !== undefined && !holds(options.if, input.scope)) {
     return skipped("condition", skips);
   }
 
   const leaves: PlanLeaf[] = [];
-  let reason: Skip = "no-address";
+  let reason: Skip = "condition";
   for (const provider of candidates) {
     const condition = input.spec.providers?.[provider.provider]?.if;
-    if (condition !== undefined && !compileExpression(condition)(input.scope)) {
-      reason = "condition";
-      continue;
-    }
+    if (condition !== undefined && !holds(condition, input.scope)) continue;
     if (addressOf(provider, input) === null) {
       reason = "no-address";
       continue;
@@ -111,6 +108,10 @@ function resolveEntry(entry: string, input: RouteInput, skips: Skip[]): Plan | n
   }
   if (leaves.length === 0) return skipped(reason, skips);
   return node(options?.routingMethod ?? "single", leaves);
+}
+
+function holds(condition: string, scope: JsonObject): boolean {
+  return compileExpression(condition)((name) => (Object.hasOwn(scope, name) ? scope[name] : own(scope.data, name)));
 }
 
 function skipped(why: Skip, skips: Skip[]): null {

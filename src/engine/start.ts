@@ -62,6 +62,7 @@ export function startEngine(options: EngineOptions): RunningEngine {
     languages: options.languages,
     tracking: options.tracking,
     publicMessageId: options.publicMessageId,
+    report: (error, messageId) => log.error({ err: error, messageId }, "message.not-planned"),
     readMembershipProfile: async (environmentId, userId, tenantId) =>
       (await store.directory.readMembership(environmentId, userId, tenantId))?.profile ?? null,
   };

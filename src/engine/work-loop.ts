@@ -36,7 +36,9 @@ export class WorkLoop {
     }
     this.#claiming = this.#run().finally(() => {
       this.#claiming = null;
-      this.onDrained();
+      // Called between the end of the last look and here: nobody else would look again before the poll.
+      if (this.#again) this.wake();
+      else this.onDrained();
       this.#checkIdle();
     });
   }
@@ -67,6 +69,7 @@ export class WorkLoop {
         if (started.length > 0) this.#again = true;
       } catch (error) {
         this.onFailure(error);
+        this.#again = false;
         return;
       }
     } while (this.#again && !this.stopped);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -41,7 +41,12 @@ function stores(): { environments: EnvironmentStore; documents: DocumentStore } 
       update: async (environment) => void all.set(environment.id, environment),
       keys: async (id) => keys.filter((key) => key.environmentId === id),
       findKey: async (hash) => keys.find((key) => key.hash === hash) ?? null,
-      addKey: async (key) => void keys.push(key),
+      addKey: async (key) => {
+        const place = keys.findIndex(({ hash }) => hash === key.hash);
+        if (place < 0) keys.push(key);
+        else if (keys[place]?.revokedAt === null) throw new Error("taken");
+        else keys[place] = { ...(keys[place] as ApiKey), revokedAt: null };
+      },
       revokeKey: async (_environmentId, id, revokedAt) => {
         const place = keys.findIndex((key) => key.id === id);
         if (place >= 0) keys[place] = { ...(keys[place] as ApiKey), revokedAt };
@@ -106,7 +111,42 @@ test("fixed values replace what was there; the earlier fixed key ends, keys made
   const made = await later.findPrincipal(text);
   assert.equal(made?.kind === "secret" && made.mode, "draft");
   assert.equal((await later.findPrincipal("cHVi"))?.kind, "public");
-  await assert.rejects(start("key-a"), /revoked before/);
+});
+
+test("going back to a key that was fixed before makes it valid again, and the one in between invalid", async () => {
+  const ports = { ...stores(), clock, dataDir: null };
+  const start = (secretKey: string) => openFirstEnvironment({ ...ports, fixed: { ...NOTHING_FIXED, secretKey } });
+  const valid = async (): Promise<string[]> => {
+    const fresh = new Credentials(ports.environments, clock);
+    await fresh.refresh();
+    const found = await Promise.all(["key-a", "key-b"].map(async (key) => [key, await fresh.findPrincipal(key)]));
+    return found.flatMap(([key, principal]) => (principal === null ? [] : [key as string]));
+  };
+  for (const key of ["key-a", "key-b", "key-a", "key-b", "key-b", "key-a"]) {
+    await start(key);
+    assert.deepEqual(await valid(), [key]);
+  }
+});
+
+test("of starts at once on one data directory, all know the one key there is", async () => {
+  const ports = { ...stores(), clock, dataDir: await mkdtemp(join(dataDir, "shared-")) };
+  const starts = await Promise.all(
+    Array.from({ length: 4 }, () => openFirstEnvironment({ ...ports, fixed: NOTHING_FIXED })),
+  );
+  const key = starts[0]?.credentials.secretKey;
+  assert.match(key ?? "", /^pk_prod_/);
+  for (const { credentials } of starts) assert.equal(credentials.secretKey, key);
+  assert.equal(JSON.parse(await readFile(join(ports.dataDir, "credentials.json"), "utf8")).secretKey, key);
+  assert.deepEqual(await readdir(ports.dataDir), ["credentials.json"]);
+});
+
+test("a file of credentials that is not JSON is named", async () => {
+  const broken = await mkdtemp(join(dataDir, "broken-"));
+  await writeFile(join(broken, "credentials.json"), "{");
+  await assert.rejects(
+    openFirstEnvironment({ ...stores(), clock, dataDir: broken, fixed: NOTHING_FIXED }),
+    /broken-.*credentials\.json does not hold a JSON object/,
+  );
 });
 
 test("an environment begins with its providers, once in its life", async () => {

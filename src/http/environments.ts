@@ -1,6 +1,6 @@
 /** Making environments: the first one at the first start, others when an operator asks. */
 import { randomBytes, randomUUID } from "node:crypto";
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { link, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Environment, EnvironmentId, KeyMode } from "../engine/model.ts";
 import type { DocumentStore, DocumentWrite, EnvironmentStore } from "../engine/ports.ts";
@@ -18,6 +18,8 @@ export interface FirstCredentials {
   readonly appCode: string;
   readonly feedId: string;
 }
+
+type KnownCredentials = { readonly [name in keyof FirstCredentials]: string };
 
 /** Values the operator fixed; null where he left it to us. */
 export type FixedCredentials = { readonly [name in keyof FirstCredentials]: string | null };
@@ -58,9 +60,9 @@ export async function openFirstEnvironment(options: {
     };
     // The file comes first: should we die in between, the next start takes its values up. The other way round the
     // database would hold the hash of a key that nobody has ever seen.
-    if (dataDir !== null) await keep(dataDir, generated(wanted, fixed));
-    generatedKey = wanted.secretKey;
-    environment = await createFirst(environments, wanted, clock);
+    const agreed = dataDir === null ? wanted : { ...wanted, ...(await keep(dataDir, generated(wanted, fixed), kept)) };
+    generatedKey = agreed.secretKey;
+    environment = await createFirst(environments, agreed, clock);
   }
   const { publicKey, appCode, feedId } = environment;
   const next = {
@@ -173,11 +175,21 @@ async function useSecretKey(
 ): Promise<void> {
   const now = clock.now();
   const known = await environments.findKey(hashOf(text));
-  if (known !== null && (known.environmentId !== environmentId || known.revokedAt !== null)) {
-    throw new Error("the secret key that was configured was revoked before, or is another environment's");
+  if (known !== null && known.environmentId !== environmentId) {
+    throw new Error("CARILLON_SECRET_KEY is a key of another environment");
   }
-  const key = known ?? apiKey(environmentId, "published", text, now);
-  if (known === null) await environments.addKey(key);
+  let key = known ?? apiKey(environmentId, "published", text, now);
+  if (known === null || known.revokedAt !== null) {
+    // One that the operator configured before, and comes back to, is valid again.
+    try {
+      await environments.addKey({ ...key, revokedAt: null });
+    } catch (error) {
+      const theirs = await environments.findKey(hashOf(text));
+      if (theirs === null || theirs.environmentId !== environmentId || theirs.revokedAt !== null) throw error;
+      // Another process that starts with the same key was quicker.
+      key = theirs;
+    }
+  }
   const setup = await documents.read(environmentId, SETUP, SETUP_ID);
   const earlier = setup?.body.keyId;
   if (setup === null || earlier === key.id) return;
@@ -225,8 +237,13 @@ async function readKept(dataDir: string): Promise<Partial<FirstCredentials> | nu
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw error;
   }
-  const value: unknown = JSON.parse(text);
-  if (!isObject(value)) throw new Error(`${CREDENTIALS_FILE} does not hold a JSON object`);
+  let value: unknown = null;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // Told below.
+  }
+  if (!isObject(value)) throw new Error(`${join(dataDir, CREDENTIALS_FILE)} does not hold a JSON object`);
   const of = (name: string): string | undefined => (typeof value[name] === "string" ? value[name] : undefined);
   const found = {
     secretKey: of("secretKey"),
@@ -237,16 +254,41 @@ async function readKept(dataDir: string): Promise<Partial<FirstCredentials> | nu
   return Object.fromEntries(Object.entries(found).filter(([, text]) => text !== undefined));
 }
 
-/** Replaces the file as a whole and waits until it is on the disk. */
-async function keep(dataDir: string, values: JsonObject): Promise<void> {
-  await mkdir(dataDir, { recursive: true });
+/**
+ * Writes the file as a whole and waits until it is on the disk. Of processes that start at once on an empty directory
+ * one writes, and the others take over what it wrote: else the file could name a key that lost the race.
+ * @param earlier what the file held before. @returns what is to be used in place of `values` where it says otherwise.
+ */
+async function keep(
+  dataDir: string,
+  values: JsonObject,
+  earlier: Partial<FirstCredentials> | null,
+): Promise<Partial<KnownCredentials>> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const path = join(dataDir, CREDENTIALS_FILE);
-  const file = await open(`${path}.new`, "w", 0o600);
+  const draft = `${path}.${process.pid}.${randomText(8)}`;
   try {
-    await file.writeFile(`${JSON.stringify(values, null, 2)}\n`);
-    await file.sync();
+    const file = await open(draft, "wx", 0o600);
+    try {
+      await file.writeFile(`${JSON.stringify(values, null, 2)}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    if (earlier !== null) await rename(draft, path);
+    else await link(draft, path);
+    return {};
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // A file system without links; a second process at this very moment is the lesser worry.
+    if (code === "EPERM" || code === "ENOTSUP") {
+      await rename(draft, path);
+      return {};
+    }
+    if (code !== "EEXIST") throw error;
+    const theirs = (await readKept(dataDir)) ?? {};
+    return Object.fromEntries(Object.entries(theirs).filter(([name]) => name in values));
   } finally {
-    await file.close();
+    await rm(draft, { force: true });
   }
-  await rename(`${path}.new`, path);
 }

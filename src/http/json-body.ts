@@ -14,7 +14,8 @@ export function addJsonBodies(app: FastifyInstance): void {
   app.removeContentTypeParser("application/json");
   app.addContentTypeParser<string>("application/json", { parseAs: "string" }, (request, body, done) => {
     if (body.trim() === "") return done(null, undefined);
-    if (depthOf(body) > MAX_JSON_DEPTH) {
+    // Every level is closed again: text that is too short for that is no JSON, and most bodies are.
+    if (body.length > 2 * MAX_JSON_DEPTH && depthOf(body) > MAX_JSON_DEPTH) {
       return done(new Refusal("invalid", `The body is nested more than ${MAX_JSON_DEPTH} levels deep`));
     }
     return parse(request, body, done);

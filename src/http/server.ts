@@ -34,11 +34,16 @@ const MAX_PARAM_LENGTH = 8_192;
  */
 export function buildServer(options: ServerOptions): FastifyInstance {
   const { log, clock } = options;
+  // Calls leave nothing behind, so a count tells them apart: an id of its own for each cost a send 0.9 µs.
+  const firstCall = newId("call", clock.now());
+  let calls = 0;
   const app = fastify({
     loggerInstance: log as never,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: options.maxBodyBytes ?? SIX_MEGABYTES,
-    genReqId: () => newId("call", clock.now()),
+    genReqId: () => `${firstCall}-${++calls}`,
+    // Nothing of ours is logged through a request's own logger; making one for each cost a send 2.6 µs.
+    childLoggerFactory: (logger) => logger,
     requestIdHeader: false,
     forceCloseConnections: "idle",
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
@@ -57,27 +62,29 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     reply.header("x-request-id", request.id);
     done();
   });
-  app.addHook("onResponse", (request, reply, done) => {
-    if (log.isLevelEnabled("debug")) {
-      log.debug(
-        {
-          requestId: request.id,
-          method: request.method,
-          route: request.routeOptions.url,
-          status: reply.statusCode,
-          tookMs: Math.round(reply.elapsedTime),
-        },
-        "http.answered",
-      );
-    }
-    done();
-  });
+  if (log.isLevelEnabled("debug")) logAnswers(app, log);
   app.setErrorHandler((error, request, reply) => answerError(log, error, request, reply));
   app.setNotFoundHandler((request) => {
     throw noSuchPath(request);
   });
   addProbes(app, options);
   return app;
+}
+
+function logAnswers(app: FastifyInstance, log: Logger): void {
+  app.addHook("onResponse", (request, reply, done) => {
+    log.debug(
+      {
+        requestId: request.id,
+        method: request.method,
+        route: request.routeOptions.url,
+        status: reply.statusCode,
+        tookMs: Math.round(reply.elapsedTime),
+      },
+      "http.answered",
+    );
+    done();
+  });
 }
 
 /** For the handlers of unknown paths. The path is cut: it is an echo of whatever came. */

@@ -5,7 +5,8 @@ export type Millis = number;
 export interface Clock {
   now(): Millis;
   /**
-   * Calls `wake` once, as soon as `now()` has reached `at`.
+   * Calls `wake` once, as soon as `now()` has reached `at`, and at the latest when as much time has passed as there was
+   * to go: a clock that is set back must not put the wake-up off.
    * @returns a function that calls it off; calling it after the wake-up is harmless.
    */
   wakeAt(at: Millis, wake: () => void): () => void;
@@ -18,10 +19,11 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   wakeAt(at, wake) {
     let timer: NodeJS.Timeout;
+    const latest = performance.now() + (at - Date.now());
     const step = (): void => {
-      const left = at - Date.now();
+      const left = Math.min(at - Date.now(), latest - performance.now());
       if (left <= 0) wake();
-      else timer = setTimeout(step, Math.min(left, LONGEST_TIMEOUT_MS));
+      else timer = setTimeout(step, Math.min(Math.ceil(left), LONGEST_TIMEOUT_MS));
     };
     timer = setTimeout(step, Math.min(Math.max(0, at - Date.now()), LONGEST_TIMEOUT_MS));
     return () => clearTimeout(timer);

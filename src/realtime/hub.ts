@@ -363,6 +363,8 @@ export class Hub {
     const now = this.#clock.now();
     const { pingEveryMs, anonymousMs } = this.#limits;
     for (const connection of this.#connections) {
+      // Its closing handshake is under way; `ws` ends that after 30 s.
+      if (!connection.open) continue;
       if (connection.expiresAt !== null && connection.expiresAt <= now) {
         this.stats.closedExpired++;
         connection.close(4401, "token expired");

@@ -19,20 +19,32 @@ type QueueMethods = Pick<
   "claimDeliveries" | "renewLeases" | "releaseLeases" | "settle" | "nextDueAt" | "cancel"
 >;
 
+/**
+ * Canceling leaves alone what is claimed at that moment. Should its claimer never settle it, it ends here: looked up
+ * only for lapsed and released leases, so that a first claim pays nothing for it.
+ */
+const MESSAGE_CANCELED = `exists (select 1 from messages as m
+  where m.env_id = deliveries.env_id and m.id = deliveries.message_id and m.state = 'canceled')`;
+
 export function deliveryStore(db: Database): QueueMethods {
   const { dialect } = db;
   const skipLocked = dialect === "postgres" ? "for update skip locked" : "";
   // Materialized, because Postgres may otherwise run a limited, locking subquery more than once.
   const claim = `with claimed as materialized (
-      select id from deliveries where ready_at <= ? order by ready_at, id limit ? ${skipLocked})
-    update deliveries set lease_until = ?, ready_at = ? from claimed where deliveries.id = claimed.id
+      select id, case when lease_until is not null and ${MESSAGE_CANCELED} then 1 else 0 end as ended
+      from deliveries where ready_at <= ? order by ready_at, id limit ? ${skipLocked})
+    update deliveries set state = case claimed.ended when 1 then 'canceled' else deliveries.state end,
+      lease_until = case claimed.ended when 1 then null else cast(? as bigint) end,
+      ready_at = case claimed.ended when 1 then null else cast(? as bigint) end
+    from claimed where deliveries.id = claimed.id
     returning ${RETURN_DELIVERY}`;
 
   return {
     claimDeliveries: (now, limit, leaseUntil) =>
       db.write(function* () {
         const { rows } = yield { ...text(dialect, claim, [now, limit, leaseUntil, leaseUntil]), only: true };
-        return rows.map(deliveryOf).sort((a, b) => a.dueAt - b.dueAt || byCodePoints(a.id, b.id));
+        const claimed = rows.map(deliveryOf).filter(({ state }) => state === "pending");
+        return claimed.sort((a, b) => a.dueAt - b.dueAt || byCodePoints(a.id, b.id));
       }),
 
     async renewLeases(ids, held, leaseUntil) {
@@ -47,7 +59,8 @@ export function deliveryStore(db: Database): QueueMethods {
     async releaseLeases(ids, held) {
       if (ids.length === 0) return;
       await db.write(function* () {
-        const sql = `update deliveries set lease_until = null, ready_at = due_at
+        const sql = `update deliveries set state = case when ${MESSAGE_CANCELED} then 'canceled' else state end,
+            lease_until = null, ready_at = case when ${MESSAGE_CANCELED} then null else due_at end
           where ${among(dialect, "id")} and state = 'pending' and lease_until = ?`;
         yield { ...text(dialect, sql, [textList(dialect, ids), held]), only: true };
       });

@@ -11,7 +11,8 @@ import { byCodePoints, insert, text } from "./text.ts";
  *
  * `create` and `addKey` reject with Refusal("conflict") when the id or the hash of a key is taken, and write nothing;
  * `update` with Refusal("not_found") when there is no such environment. `findKey` and `keys` give revoked keys too: who
- * lets someone in has to look at `revokedAt`. A key that is revoked again keeps its first time.
+ * lets someone in has to look at `revokedAt`. A key that is revoked again keeps its first time; one that was revoked and is
+ * added again to its own environment is valid again, under its first id.
  */
 export function environmentStore(db: Database): EnvironmentStore {
   const { dialect } = db;
@@ -52,7 +53,12 @@ export function environmentStore(db: Database): EnvironmentStore {
         return (yield* readKeys(dialect, "select * from api_keys where hash = ?", hash))[0] ?? null;
       }),
 
-    addKey: (key) => db.write(() => addKeys([key])),
+    addKey: (key) =>
+      db.write(function* () {
+        const sql = "update api_keys set revoked_at = null where env_id = ? and hash = ? and revoked_at is not null";
+        const { changes } = yield* run(text(dialect, sql, [key.environmentId, key.hash]));
+        if (changes === 0) yield* addKeys([key]);
+      }),
 
     async revokeKey(environmentId, id, at) {
       return db.write(function* () {

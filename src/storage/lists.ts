@@ -118,14 +118,14 @@ export function listStore(db: Database): Pick<DirectoryStore, ListMethods> {
         [at, environmentId, listId],
       )) > 0,
 
-    async subscribe(environmentId, subscriptions, at, replace) {
+    async subscribe(environmentId, subscriptions, at, of) {
       for (const { listId, userId } of subscriptions) {
         requireId("listId", listId);
         requireId("userId", userId);
       }
-      if (replace !== undefined) requireId("listId", replace.listId);
+      if (of !== undefined) requireId("listId", of.listId);
       else if (subscriptions.length === 0) return;
-      await db.write(() => subscribeAll(dialect, environmentId, subscriptions, at, replace?.listId ?? null));
+      await db.write(() => subscribeAll(dialect, environmentId, subscriptions, at, of ?? null));
     },
 
     unsubscribe: async (environmentId, listId, userId) =>
@@ -283,17 +283,17 @@ function* subscribeAll(
   environmentId: EnvironmentId,
   subscriptions: readonly Wanted[],
   at: number,
-  replaced: string | null,
+  of: { readonly listId: string; readonly replace: boolean } | null,
 ): Operation<void> {
   const rows = inLockOrder(subscriptions);
-  const listIds = [...new Set(rows.map((row) => row.listId))];
+  const replaced = of?.replace ? of.listId : null;
+  const listIds = [...new Set([...rows.map((row) => row.listId), ...(of === null ? [] : [of.listId])])];
   const alive = new Set(yield* aliveOf(dialect, environmentId, listIds));
   if (replaced === null && alive.size === listIds.length) {
     yield* putSubscriptions(environmentId, rows, at);
     return;
   }
 
-  if (replaced !== null && !listIds.includes(replaced)) listIds.push(replaced);
   listIds.sort(byCodePoints);
   const anew = new Set<string>();
   for (const listId of listIds) {

@@ -133,9 +133,10 @@ function listStatement(
     : "messages as m";
   const id = byTag ? "t.message_id" : "m.id";
   if (byTag) also("t.env_id = ? and t.tag = ?", environmentId, filter.tags?.[0] as string);
-  else if (filter.tags !== undefined) {
-    const tagged = `select t.message_id from message_tags as t where t.env_id = ? and ${among(dialect, "t.tag")}`;
-    also(`m.id in (${tagged})`, environmentId, textList(dialect, filter.tags));
+  for (const tags of [byTag ? undefined : filter.tags, filter.moreTags]) {
+    if (tags === undefined) continue;
+    const tagged = `select o.message_id from message_tags as o where o.env_id = ? and ${among(dialect, "o.tag")}`;
+    also(`m.id in (${tagged})`, environmentId, textList(dialect, tags));
   }
 
   if (page.after !== undefined && page.after !== null) also(`${id} < ?`, page.after);

@@ -8,6 +8,7 @@
  */
 import { DatabaseError, Pool, type PoolClient, types } from "pg";
 import { Refusal } from "../engine/refusal.ts";
+import type { Millis } from "../lib/clock.ts";
 import type { Database, EachStatement, InsertStatement, Operation, Result, Row, Statement, Value } from "./database.ts";
 import { SCHEMA_VERSION, stepsFrom } from "./migrations.ts";
 import { kindOf } from "./schema.ts";
@@ -36,10 +37,14 @@ const parsers = {
 
 /**
  * Connects and brings the schema up to date.
- * @param poolSize connections at most.
+ * @param poolSize connections at most. @param heardClock is told how far the server's clock is ahead of ours.
  * @throws Refusal("unavailable") while Postgres cannot be reached, Error when the database is a newer program's.
  */
-export async function openPostgres(url: string, poolSize = 10): Promise<Database> {
+export async function openPostgres(
+  url: string,
+  poolSize = 10,
+  heardClock: (aheadMs: Millis) => void = () => {},
+): Promise<Database> {
   const pool = new Pool({
     connectionString: url,
     max: poolSize,
@@ -58,6 +63,7 @@ export async function openPostgres(url: string, poolSize = 10): Promise<Database
   const database = new PostgresDatabase(pool);
   try {
     await migrate(pool);
+    heardClock(await clockAhead(pool));
   } catch (error) {
     await pool.end();
     throw translated(error);
@@ -281,6 +287,15 @@ async function migrate(pool: Pool): Promise<void> {
     throw error;
   }
   client.release();
+}
+
+/** Half of the way there and back is what we cannot tell. */
+async function clockAhead(pool: Pool): Promise<Millis> {
+  const before = Date.now();
+  const { rows } = await asked(
+    pool.query<{ now: number }>("select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now"),
+  );
+  return (rows[0]?.now ?? before) - Math.round((before + Date.now()) / 2);
 }
 
 /** The client failed rather than the statement: refused, cut off, silent for too long. */

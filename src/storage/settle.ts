@@ -34,6 +34,8 @@ const SETTLE_COLUMNS = {
 
 /** States of a delivery that a message's readers see. */
 const SHOWN: ReadonlySet<string> = new Set(["sent", "delivered", "failed"]);
+/** What is written for these depends on the state of the message. */
+const LOOKING: ReadonlySet<string> = new Set(["pending", "failed"]);
 
 /** @returns for each whether it was written; of two settlements of one delivery at most the first is. */
 export function* settle(dialect: Dialect, batch: readonly Settlement[]): Operation<readonly boolean[]> {
@@ -43,14 +45,15 @@ export function* settle(dialect: Dialect, batch: readonly Settlement[]): Operati
     if (!firsts.has(settlement.delivery.id)) firsts.set(settlement.delivery.id, settlement);
   }
   const states = yield* lockAll(dialect, [...firsts.values()]);
+  const settled = [...firsts.values()].map((s) => (isOver(s, states) ? canceled(s) : s));
   const { rows } = yield {
     kind: "each",
     sql: SETTLE,
     columns: SETTLE_COLUMNS,
-    rows: [...firsts.values()].map(settledValues),
+    rows: settled.map(settledValues),
   };
   const writtenIds = new Set(rows.map((row) => row.id));
-  const written = [...firsts.values()].filter((s) => writtenIds.has(s.delivery.id));
+  const written = settled.filter((s) => writtenIds.has(s.delivery.id));
 
   const attempts = written.flatMap((s) => (s.attempt === null ? [] : [attemptValues(s.attempt)]));
   if (attempts.length > 0) yield { kind: "insert", table: "attempts", columns: ATTEMPT_COLUMNS, rows: attempts };
@@ -60,10 +63,19 @@ export function* settle(dialect: Dialect, batch: readonly Settlement[]): Operati
   return batch.map((s) => firsts.get(s.delivery.id) === s && writtenIds.has(s.delivery.id));
 }
 
-/** Only failures look at their message's other deliveries; the rest is locked too, to keep one order of locking. */
+/** A try that failed is not repeated for a message that was canceled during the try. */
+function isOver({ delivery, next }: Settlement, states: ReadonlyMap<string, MessageState>): boolean {
+  return next.state === "pending" && states.get(delivery.messageId) === "canceled";
+}
+
+function canceled(s: Settlement): Settlement {
+  return { ...s, next: { state: "canceled", at: s.attempt?.endedAt ?? s.leaseUntil } };
+}
+
+/** Only failures look at their message; the rest is locked too, to keep one order of locking. */
 function* lockAll(dialect: Dialect, batch: readonly Settlement[]): Operation<ReadonlyMap<string, MessageState>> {
   // On SQLite nobody can come between, so the messages are looked at only where it matters.
-  const concerned = dialect === "sqlite" ? batch.filter((s) => s.next.state === "failed") : batch;
+  const concerned = dialect === "sqlite" ? batch.filter((s) => LOOKING.has(s.next.state)) : batch;
   const states = new Map<string, MessageState>();
   for (const [env, settlements] of byEnvironment(concerned)) {
     const ids = settlements.map((s) => s.delivery.messageId);

@@ -2,6 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Store } from "../engine/ports.ts";
+import type { Millis } from "../lib/clock.ts";
 import { captureStore } from "./captured.ts";
 import type { Database } from "./database.ts";
 import { delayedStore } from "./delayed.ts";
@@ -32,6 +33,8 @@ export interface StoreOptions {
   readonly durability: "full" | "normal";
   /** Connections to Postgres at most; 10 by default. */
   readonly poolSize?: number;
+  /** Told once, of Postgres: how far its clock is ahead of ours. Leases are read by the clocks of all processes. */
+  readonly heardClock?: (aheadMs: Millis) => void;
 }
 
 /**
@@ -47,12 +50,20 @@ export async function openDatabase(options: StoreOptions): Promise<Database> {
   if (options.url !== null) {
     // Only who uses Postgres pays the memory of its driver, 10 MB.
     const { openPostgres } = await import("./postgres.ts");
-    return await openPostgres(options.url, options.poolSize);
+    return await openPostgres(options.url, options.poolSize, options.heardClock);
   }
   if (options.dataDir === ":memory:") return openSqlite(":memory:", options.durability);
   // The database holds signing secrets and people's addresses: nobody else on the machine needs to look in.
-  await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
-  return openSqlite(join(options.dataDir, FILE), options.durability);
+  const path = join(options.dataDir, FILE);
+  try {
+    await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
+    return openSqlite(path, options.durability);
+  } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException;
+    // The system's and the database's own errors do not name the file; ours say all there is to say.
+    if (code === undefined) throw error;
+    throw new Error(`${path} cannot be used: ${message}`, { cause: error });
+  }
 }
 
 /** The stores of all nouns on one database. Closing the store closes the database. */

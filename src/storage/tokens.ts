@@ -26,7 +26,7 @@ const MAX_TOKEN_BYTES = MAX_ID_BYTES + 512;
  */
 export const MAX_TOKENS_OF_USER = 1000;
 
-type TokenMethods = "tokens" | "putTokens" | "readToken" | "deleteToken" | "failTokens";
+type TokenMethods = "tokens" | "putTokens" | "readToken" | "modifyToken" | "deleteToken" | "failTokens";
 
 const OVERWRITE = `on conflict (env_id, token) do update set ${columnsOf("device_tokens")
   .filter((column) => column !== "env_id" && column !== "token")
@@ -68,6 +68,20 @@ export function tokenStore(db: Database): Pick<DirectoryStore, TokenMethods> {
           ]),
         );
         return rows[0] === undefined ? null : tokenOf(rows[0]);
+      }),
+    modifyToken: (environmentId, userId, token, modify) =>
+      db.write(function* () {
+        const { rows } = yield* run(
+          text(
+            dialect,
+            `select * from device_tokens where env_id = ? and token = ? and user_id = ?${lockingRows(dialect)}`,
+            [environmentId, token, userId],
+          ),
+        );
+        if (rows[0] === undefined) return null;
+        const next = modify(tokenOf(rows[0]));
+        yield* put(dialect, environmentId, [next]);
+        return next;
       }),
     deleteToken: (environmentId, userId, token) =>
       db.write(function* () {

@@ -386,12 +386,14 @@ forEachDatabase((name, open, openRaw) => {
       const lists = await directory();
       const env = newEnvironment();
       await lists.subscribe(env, [...wanted("l", ["a", "b", "c"]), ...wanted("other", ["a"])], AT);
-      await lists.subscribe(env, wanted("l", ["b", "d"]), AT + 1, { listId: "l" });
+      await lists.subscribe(env, wanted("l", ["b", "d"]), AT + 1, { listId: "l", replace: true });
       assert.deepEqual(await subscribersOf(lists, env, "l"), ["b", "d"]);
-      await lists.subscribe(env, [], AT + 2, { listId: "l" });
+      await lists.subscribe(env, [], AT + 2, { listId: "l", replace: true });
       assert.deepEqual(await subscribersOf(lists, env, "l"), []);
       assert.deepEqual(await subscribersOf(lists, env, "other"), ["a"]);
-      await lists.subscribe(env, [], AT + 2, { listId: "fresh" });
+      await lists.subscribe(env, [], AT + 2, { listId: "fresh", replace: true });
+      await lists.subscribe(env, [], AT + 2, { listId: "named", replace: false });
+      assert.equal((await lists.readList(env, "named"))?.name, "named");
       assert.equal((await lists.readList(env, "fresh"))?.name, "fresh");
     });
 
@@ -401,7 +403,7 @@ forEachDatabase((name, open, openRaw) => {
       for (const listId of ["there", "not-there"]) {
         if (listId === "there") await lists.subscribe(env, wanted(listId, ["x"]), AT);
         const sets = Array.from({ length: 8 }, (_, i) => [`a${i}`, `b${i}`]);
-        await Promise.all(sets.map((set) => lists.subscribe(env, wanted(listId, set), AT, { listId })));
+        await Promise.all(sets.map((set) => lists.subscribe(env, wanted(listId, set), AT, { listId, replace: true })));
         const left = await subscribersOf(lists, env, listId);
         assert.ok(
           sets.some((set) => set.join() === left.join()),
@@ -419,7 +421,8 @@ forEachDatabase((name, open, openRaw) => {
           const order = i % 2 === 0 ? ids : ids.toReversed();
           if (i % 10 === 3) return lists.deleteList(env, "l2", AT);
           if (i % 10 === 5) return lists.unsubscribeFromAll(env, "u1");
-          if (i % 10 === 7) return lists.subscribe(env, wanted("l1", ["u0", "u3"]), AT, { listId: "l1" });
+          if (i % 10 === 7)
+            return lists.subscribe(env, wanted("l1", ["u0", "u3"]), AT, { listId: "l1", replace: true });
           if (i % 10 === 9) return lists.putList(env, { id: "l2", name: "n", preferences: null }, AT);
           const users = [`u${i % 4}`, `u${(i + 1) % 4}`];
           return lists.subscribe(
@@ -578,7 +581,7 @@ forEachDatabase((name, open, openRaw) => {
       const env = newEnvironment();
       const users = Array.from({ length: 12_000 }, (_, i) => `user-${i}`);
       await lists.subscribe(env, wanted("big", users), AT);
-      await lists.subscribe(env, wanted("big", users.slice(1000)), AT, { listId: "big" });
+      await lists.subscribe(env, wanted("big", users.slice(1000)), AT, { listId: "big", replace: true });
       const page = await lists.subscribers(env, "big", { limit: 1000 });
       assert.equal(page.items.length, 1000);
       assert.equal((await all((query) => lists.subscribers(env, "big", query), 1000)).length, 11_000);
@@ -586,6 +589,23 @@ forEachDatabase((name, open, openRaw) => {
   });
 
   describe("tokens", () => {
+    test(`${name}: changes of one token that meet are all kept, and none brings a deleted token back`, async () => {
+      const tokens = await directory();
+      const env = newEnvironment();
+      await tokens.putTokens(env, [token("met", "u", { properties: {} })]);
+      const keys = Array.from({ length: 12 }, (_, i) => `k${i}`);
+      await Promise.all(
+        keys.map((key) =>
+          tokens.modifyToken(env, "u", "met", (old) => ({ ...old, properties: { ...old.properties, [key]: 1 } })),
+        ),
+      );
+      assert.deepEqual(Object.keys((await tokens.readToken(env, "u", "met"))?.properties ?? {}).sort(), keys.sort());
+      await tokens.deleteToken(env, "u", "met");
+      assert.equal(await tokens.modifyToken(env, "u", "met", (old) => old), null);
+      assert.equal(await tokens.readToken(env, "u", "met"), null);
+      assert.equal(await tokens.modifyToken(env, "another", "a", (old) => old), null);
+    });
+
     test(`${name}: tokens are added and overwritten, the others stay`, async () => {
       const tokens = await directory();
       const env = newEnvironment();
@@ -783,7 +803,7 @@ forEachDatabase((name, open, openRaw) => {
 
     // Everything that changes or removes, on the other side.
     await store.failTokens(there, ["t"], "dead", AT);
-    await store.subscribe(there, [], AT, { listId: "l" });
+    await store.subscribe(there, [], AT, { listId: "l", replace: true });
     await store.subscribe(there, wanted("l", ["u"]), AT);
     await store.unsubscribe(there, "l", "u");
     await store.subscribe(there, wanted("l", ["u"]), AT);

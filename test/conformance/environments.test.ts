@@ -123,6 +123,9 @@ forEachDatabase((name, open) => {
     assert.equal(await environments.revokeKey(here.id, mine.id, AT + 2), true);
     assert.equal((await environments.findKey(mine.hash))?.revokedAt, AT + 1);
     assert.equal(await environments.revokeKey(here.id, newId("key", AT), AT), false);
+    await assert.rejects(environments.addKey(key(there.id, { hash: mine.hash })), refusedAs("conflict"));
+    await environments.addKey(key(here.id, { hash: mine.hash }));
+    assert.deepEqual(await environments.findKey(mine.hash), mine, "added again, it is valid again");
     assert.deepEqual(await environments.keys(there.id), []);
   });
 });

@@ -437,6 +437,30 @@ forEachDatabase((name, open) => {
     assert.equal(await store.inbox.count(held.environmentId, { userId: "ann" }, LATER), 0);
   });
 
+  test(`${name}: a message canceled during a try is not tried again when the try fails`, async () => {
+    const store = await drained(await open());
+    const [held] = (await claimed(store, mailSend(newEnvironmentId()))) as [Delivery];
+    assert.equal((await store.pipeline.cancel(held.environmentId, held.messageId, LATER))?.canceled, true);
+    const again: Next = { state: "pending", dueAt: LATER + 5, error: "451", startedAt: LATER };
+    assert.deepEqual(await store.pipeline.settle([settlement(held, again)]), [true]);
+    const record = await store.messages.read(held.environmentId, held.messageId);
+    assert.deepEqual([record?.deliveries[0]?.state, record?.attempts.length], ["canceled", 1]);
+    assert.deepEqual(await store.pipeline.claimDeliveries(LATER * 2, 10, LATER * 3), []);
+  });
+
+  test(`${name}: a message canceled during a try that nobody settles or that is given back is not tried again`, async () => {
+    const store = await drained(await open());
+    const env = newEnvironmentId();
+    const [lapsed, released] = (await claimed(store, mailSend(env), mailSend(env))) as [Delivery, Delivery];
+    for (const { messageId } of [lapsed, released]) await store.pipeline.cancel(env, messageId, LATER);
+    await store.pipeline.releaseLeases([released.id], released.leaseUntil as number);
+    assert.deepEqual(await store.pipeline.claimDeliveries(LATER * 2, 10, LATER * 3), []);
+    for (const { id } of [lapsed, released]) {
+      const now = await store.messages.readDelivery(env, id);
+      assert.deepEqual([now?.state, now?.leaseUntil], ["canceled", null]);
+    }
+  });
+
   test(`${name}: simulated and canceled settlements end their delivery`, async () => {
     const store = await drained(await open());
     const [a, b] = (await claimed(store, mailSend(newEnvironmentId()), mailSend(newEnvironmentId()))) as [

@@ -422,6 +422,15 @@ test("links in mails are tracked in order, others and elements that say so are n
   assert.deepEqual(render(source, "sms", { trackLink }).links, []);
 });
 
+test("an address typed into a text is printed once, also without its scheme or with a campaign", () => {
+  const body = { title: "T", body: "www.x.io https://y.io a@z.io [https://w.io](https://w.io) [l](https://l.io)" };
+  assert.equal(render(body, "sms").text, "www.x.io https://y.io a@z.io https://w.io l (https://l.io)");
+  assert.equal(
+    render(body, "sms", { utm: { source: "s" } }).text,
+    "http://www.x.io?utm_source=s https://y.io?utm_source=s a@z.io https://w.io?utm_source=s l (https://l.io?utm_source=s)",
+  );
+});
+
 test("scenario 31: a locale replaces the fields it has, and t looks keys up", () => {
   const source = doc(
     { type: "meta", title: "Hello", locales: { fr: { title: "Salut" } } },

@@ -144,7 +144,7 @@ class Layout {
 
 function actionLine(label: string, href: string, dialect: Dialect): string {
   if (href === "" || label === "") return label || href;
-  return dialect === SLACK || dialect === MARKDOWN ? dialect.link(label, href) : `${label}: ${href}`;
+  return dialect === SLACK || dialect === MARKDOWN ? dialect.link(label, href, href) : `${label}: ${href}`;
 }
 
 /** Without the empty lines that dividers leave at the ends. */

@@ -15,15 +15,20 @@ export interface Dialect {
   /** Put before every line of a quotation. */
   readonly quote: string;
   readonly heading: (text: string) => string;
-  readonly link: (label: string, href: string) => string;
+  readonly link: (label: string, href: string, written: string) => string;
   /** Keeps text from being taken for markup; `isValue` tells what came from data. */
   readonly escape: (text: string, isValue: boolean) => string;
 }
 
-/** An address that is its own label is printed once. */
-function labelAndAddress(label: string, href: string): string {
-  const bare = href.replace(/^(?:mailto|tel):/i, "");
-  return label === href || label === bare || label === "" ? bare : `${label} (${href})`;
+/**
+ * An address that is its own label, with its scheme or without, is printed once.
+ * @param written the address before a campaign added to it.
+ */
+function labelAndAddress(label: string, href: string, written: string): string {
+  const isOwn = label === "" || label === written || label === written.replace(/^(?:mailto:|tel:|https?:\/\/)/i, "");
+  if (!isOwn) return `${label} (${href})`;
+  const shown = label === "" || href !== written ? href : label;
+  return shown.replace(/^(?:mailto|tel):/i, "");
 }
 
 const PLAIN: Dialect = {
@@ -174,8 +179,9 @@ class TextPrinter {
         return this.#inlines(inline.children);
       case "link": {
         const label = this.#inlines(inline.children);
-        const href = this.#links.target(fill(inline.href, this.#values));
-        return href === null ? label : dialect.link(label, href);
+        const written = fill(inline.href, this.#values);
+        const href = this.#links.target(written);
+        return href === null ? label : dialect.link(label, href, written);
       }
       case "tag":
       case "image":

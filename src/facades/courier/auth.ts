@@ -53,17 +53,14 @@ const CLIENT_KEY_SCOPES = [
 export function addAuthentication(app: FastifyInstance, courier: Courier): void {
   app.decorateRequest("principal", null);
   app.addHook("onRequest", (request, _reply, done) => {
-    const presented = presentedBy(request);
     // A key that was seen a moment ago need not be waited for; that is nearly every call.
-    const known =
-      presented.authorization === undefined
-        ? undefined
-        : courier.recallPrincipal(credentialIn(presented.authorization));
+    const { authorization } = request.headers;
+    const known = authorization === undefined ? undefined : courier.recallPrincipal(credentialIn(authorization));
     if (known !== undefined) {
       admit(request, known);
       return done();
     }
-    identify(courier, presented)
+    identify(courier, presentedBy(request))
       .then((principal) => {
         admit(request, principal);
         done();

@@ -9,9 +9,8 @@ import { bodyOf } from "../../http/body.ts";
 import { environmentOf } from "./auth.ts";
 import type { Routes } from "./courier.ts";
 import { notFound } from "./errors.ts";
-import { RESERVED_PREFIX } from "./inbound.ts";
 import { pageQuery, pagingEnvelope } from "./paging.ts";
-import { checkId, OneOf } from "./wire.ts";
+import { checkId, OneOf, RESERVED_PREFIX } from "./wire.ts";
 
 /** The protocol knows no pages here; a cursor is there for whoever has more than this. */
 const PAGE = 1_000;

@@ -9,10 +9,11 @@ import { type CourierError, toCourierError } from "./errors.ts";
 import { Documents } from "./graphql-documents.ts";
 import { courierSchema } from "./graphql-schema.ts";
 import { MUTATIONS } from "./inbox-mutations.ts";
-import { type InboxContext, QUERIES } from "./inbox-resolvers.ts";
+import { type InboxContext, PacedReads, QUERIES } from "./inbox-resolvers.ts";
 import { MutationSteps } from "./mutation-steps.ts";
 
-const MAX_SOURCE_ID_LENGTH = 128;
+/** As much of it as a socket keeps of its `cid`: the two are compared. */
+const MAX_SOURCE_ID_LENGTH = 512;
 
 const SCHEMA = courierSchema<InboxContext>(QUERIES, MUTATIONS);
 
@@ -66,6 +67,7 @@ function contextOf(courier: Courier, request: FastifyRequest): InboxContext {
     actor,
     steps: new MutationSteps(courier.engine, environment.id, userId, actor),
     counts: new Map(),
+    reads: new PacedReads(),
   };
 }
 

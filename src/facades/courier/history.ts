@@ -11,6 +11,7 @@ import {
   byAge,
   courierChannel,
   idOf,
+  isOnlyTracked,
   messageDetails,
   OUTPUT_PARTS,
   outputContent,
@@ -131,13 +132,21 @@ function delayed({ message, request }: MessageRecord): readonly HistoryItem[] {
         ...(delay.until === undefined ? {} : { until: delay.until }),
         ...(delay.timezone === undefined ? {} : { timezone: delay.timezone }),
       },
-      details: { duration: due - at, date: new Date(due).toISOString() },
+      // The message may have been made a millisecond before its delay was worked out.
+      details: {
+        duration: delay.until === undefined ? wholeMinutes(delay.durationMs ?? 0) : due - at,
+        date: new Date(due).toISOString(),
+      },
     },
   ];
 }
 
+function wholeMinutes(ms: Millis): Millis {
+  return Math.ceil(ms / 60_000) * 60_000;
+}
+
 function endOfDelay(delay: NonNullable<SendSpec["delay"]>, profile: JsonObject, at: Millis): Millis {
-  if (delay.until === undefined) return at + Math.ceil((delay.durationMs ?? 0) / 60_000) * 60_000;
+  if (delay.until === undefined) return at + wholeMinutes(delay.durationMs ?? 0);
   const zone = [delay.timezone, profile.zoneinfo, profile.timezone].find((name) => typeof name === "string");
   return nextOpening(delay.until, at, zone as string | undefined);
 }
@@ -149,7 +158,8 @@ function planned({ message, request, deliveries }: MessageRecord): readonly Hist
   const items: HistoryItem[] = [];
   const { content } = request.spec;
   if (message.state === "unmapped") {
-    return [{ ts, type: "UNMAPPED", event_id: content.kind === "template" ? content.template : message.event }];
+    const named = content.kind === "template" && !isOnlyTracked(message);
+    return [{ ts, type: "UNMAPPED", event_id: named ? content.template : message.event }];
   }
   if (content.kind === "template") {
     items.push({ ts, type: "MAPPED", event_id: content.template, notification_id: message.templateId });

@@ -21,7 +21,10 @@ export function fromCourierId<P extends string>(prefix: P, text: string): Id<P> 
   return match === null ? null : fromHex(prefix, `${match[1]}${match[2]}`);
 }
 
-/** What a message is called outside: by its own id, or by request and user when it went to a member of a tenant. */
+/**
+ * What a message is called outside: by its own id, or by request and user when it went to a member of a tenant.
+ * The user's id is escaped where need be, see `escapeUserId`.
+ */
 export function publicMessageId(message: {
   readonly viaTenant: boolean;
   readonly requestId: RequestId;
@@ -29,7 +32,7 @@ export function publicMessageId(message: {
   readonly messageId: MessageId;
 }): string {
   return message.viaTenant && message.userId !== null
-    ? `${toCourierId(message.requestId)}:${message.userId}`
+    ? `${toCourierId(message.requestId)}:${escapeUserId(message.userId)}`
     : toCourierId(message.messageId);
 }
 
@@ -38,7 +41,10 @@ export type MessageReference =
   /** Resolve it with `messages.findByUser`. */
   | { readonly kind: "member"; readonly requestId: RequestId; readonly userId: string };
 
-/** Reads what `publicMessageId` spelled. @returns null for anything else: there is no such message. */
+/**
+ * Reads what `publicMessageId` spelled, and the same with the user's id as it is, which is how people write it by hand.
+ * @returns null for anything else: there is no such message.
+ */
 export function parsePublicMessageId(text: string): MessageReference | null {
   if (text[COURIER_ID_LENGTH] !== ":") {
     const messageId = fromCourierId("msg", text);
@@ -46,5 +52,29 @@ export function parsePublicMessageId(text: string): MessageReference | null {
   }
   const requestId = fromCourierId("req", text.slice(0, COURIER_ID_LENGTH));
   const userId = text.slice(COURIER_ID_LENGTH + 1);
-  return requestId === null || userId === "" ? null : { kind: "member", requestId, userId };
+  return requestId === null || userId === "" ? null : { kind: "member", requestId, userId: unescapeUserId(userId) };
+}
+
+/** Characters that mean nothing in GraphQL strings, URLs, HTML or shells; no mark of ours at the beginning. */
+const PLAIN_USER_ID = /^(?!~~)[\w.:~@=+-]+$/;
+const MARK = "~~";
+const ESCAPED = /[^\w.:~@+-]/gu;
+
+/**
+ * Courier's SDKs put a message's id into the text of their GraphQL queries as it is, so one with a quotation mark in it
+ * would be a different query. A user id that is nothing but plain characters stays what it is; any other gets a mark
+ * in front, and `=` and two hex digits for each byte of what is not plain: `ann "o"` becomes `~~ann=20=22o=22`.
+ */
+function escapeUserId(userId: string): string {
+  if (PLAIN_USER_ID.test(userId)) return userId;
+  return MARK + userId.replace(ESCAPED, (char) => Buffer.from(char).toString("hex").replace(/../g, "=$&"));
+}
+
+/** Only what `escapeUserId` would have written is escaped; anything else is a user id as it is. */
+function unescapeUserId(text: string): string {
+  if (!text.startsWith(MARK)) return text;
+  const escaped = text.slice(MARK.length).replace(/(?:=[0-9a-f]{2})+/g, (run) => {
+    return Buffer.from(run.replaceAll("=", ""), "hex").toString();
+  });
+  return escapeUserId(escaped) === text ? escaped : text;
 }

@@ -11,10 +11,8 @@ import { bodyOf } from "../../http/body.ts";
 import { environmentOf, requireUser } from "./auth.ts";
 import type { Routes } from "./courier.ts";
 import { key } from "./send-translate.ts";
-import { AnyObject, Maybe, OneOf } from "./wire.ts";
+import { AnyObject, Maybe, OneOf, RESERVED_PREFIX } from "./wire.ts";
 
-/** No alias and no event may begin like this, so that nothing is ever found under it. */
-export const RESERVED_PREFIX = "inbound/";
 /** The protocol asks for at least a day. */
 const REMEMBERED_MS = 25 * 3_600_000;
 

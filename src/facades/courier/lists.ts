@@ -8,12 +8,15 @@ import { environmentOf } from "./auth.ts";
 import type { Routes } from "./courier.ts";
 import { notFound } from "./errors.ts";
 import { pageQuery, pagingEnvelope } from "./paging.ts";
-import { AnyObject, checkId, checkText, Maybe, queryText, toIso } from "./wire.ts";
+import { at } from "./send-translate.ts";
+import { checkId, checkText, Maybe, queryText, RecipientPreferences, toIso } from "./wire.ts";
 
-const listBody = bodyOf(Type.Object({ name: Type.String(), preferences: Maybe(AnyObject) }));
-const subscriptionBody = bodyOf(Type.Object({ preferences: Maybe(AnyObject) }));
+const listBody = bodyOf(Type.Object({ name: Type.String(), preferences: Maybe(RecipientPreferences) }));
+const subscriptionBody = bodyOf(Type.Object({ preferences: Maybe(RecipientPreferences) }));
 const recipientsBody = bodyOf(
-  Type.Object({ recipients: Type.Array(Type.Object({ recipientId: Type.String(), preferences: Maybe(AnyObject) })) }),
+  Type.Object({
+    recipients: Type.Array(Type.Object({ recipientId: Type.String(), preferences: Maybe(RecipientPreferences) })),
+  }),
 );
 
 export const listRoutes: Routes = (app, { engine }) => {
@@ -63,13 +66,14 @@ export const listRoutes: Routes = (app, { engine }) => {
   });
 
   app.post("/lists/:list_id/subscriptions", async (request, reply) => {
-    await directory.subscribe(environmentOf(request).id, subscriptionsIn(request), clock.now());
+    const of = { listId: listOf(request), replace: false };
+    await directory.subscribe(environmentOf(request).id, subscriptionsIn(request), clock.now(), of);
     return reply.code(204).send();
   });
 
   app.put("/lists/:list_id/subscriptions", async (request, reply) => {
-    const listId = listOf(request);
-    await directory.subscribe(environmentOf(request).id, subscriptionsIn(request), clock.now(), { listId });
+    const of = { listId: listOf(request), replace: true };
+    await directory.subscribe(environmentOf(request).id, subscriptionsIn(request), clock.now(), of);
     return reply.code(204).send();
   });
 
@@ -110,7 +114,9 @@ function subscriptionsIn(request: FastifyRequest) {
 /** An empty value counts as absent, here as everywhere in a query. */
 function queryPattern(query: unknown): string | undefined {
   const pattern = queryText(query, "pattern");
-  return pattern === undefined ? undefined : checkPattern(checkId("pattern", pattern));
+  if (pattern === undefined) return undefined;
+  checkId("pattern", pattern);
+  return at("pattern", () => checkPattern(pattern));
 }
 
 function showList({ id, name, createdAt, updatedAt }: List) {

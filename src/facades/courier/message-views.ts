@@ -4,6 +4,7 @@ import type { MessageRecord } from "../../engine/ports.ts";
 import type { Millis } from "../../lib/clock.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { publicMessageId, toCourierId } from "./ids.ts";
+import { RESERVED_PREFIX } from "./wire.ts";
 
 export interface MessageDetails {
   readonly id: string;
@@ -24,6 +25,8 @@ export interface MessageDetails {
   readonly listMessageId?: string;
 }
 
+const NOTHING_MAPPED = "the event is mapped to no template, or names no user";
+
 /** How the id of a message is spelled outside. */
 export function idOf(message: Message): string {
   return publicMessageId({ ...message, messageId: message.id });
@@ -31,24 +34,31 @@ export function idOf(message: Message): string {
 
 export function messageDetails(message: Message): MessageDetails {
   const id = idOf(message);
+  const onlyTracked = isOnlyTracked(message);
+  const unnamed = onlyTracked ? "" : id;
   return {
     id,
     status: message.state.toUpperCase(),
     enqueued: message.createdAt,
     // A message without event or address is called by its own id, which outside has another spelling.
     event: message.event === "" ? id : message.event,
-    notification: message.templateId,
-    recipient: message.recipient === message.id ? id : message.recipient,
+    notification: onlyTracked ? "" : message.templateId,
+    recipient: message.recipient === message.id ? unnamed : message.recipient,
     ...(message.userId === null ? {} : { recipientId: message.userId }),
     ...present("sent", message.sentAt),
     ...present("delivered", message.deliveredAt),
     ...present("opened", message.openedAt),
     ...present("clicked", message.clickedAt),
     ...present("canceledAt", message.canceledAt),
-    error: message.error,
+    error: onlyTracked && message.error !== null ? NOTHING_MAPPED : message.error,
     reason: message.reason === null ? null : message.reason.toUpperCase(),
     ...(message.listId === null ? {} : { listId: message.listId, listMessageId: toCourierId(message.requestId) }),
   };
+}
+
+/** A tracked event that sent nothing: the name it looked for a template under is ours, and tells nobody anything. */
+export function isOnlyTracked(message: Message): boolean {
+  return message.templateId.startsWith(RESERVED_PREFIX);
 }
 
 /** The body of `GET /messages/{id}`, which outbound webhooks carry as well. */

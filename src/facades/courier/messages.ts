@@ -145,7 +145,9 @@ async function filterOf(request: FastifyRequest, courier: Courier): Promise<Mess
   }
   const traceId = text("traceId");
   const providers = queryList(query, "provider");
-  const tags = [...new Set([...queryList(query, "tag"), ...queryList(query, "tags")])];
+  const [tags = [], moreTags = []] = [queryList(query, "tag"), queryList(query, "tags")].filter(
+    (list) => list.length > 0,
+  );
   return {
     archived: queryBoolean(query, "archived") === true,
     ...(id === undefined ? {} : { id }),
@@ -153,6 +155,7 @@ async function filterOf(request: FastifyRequest, courier: Courier): Promise<Mess
     ...(providers.length === 0 ? {} : { providers }),
     ...(states.length === 0 ? {} : { states }),
     ...(tags.length === 0 ? {} : { tags }),
+    ...(moreTags.length === 0 ? {} : { moreTags }),
     ...given("event", byId ? "" : event),
     ...given("listId", text("list")),
     ...given("templateId", text("notification")),

@@ -86,8 +86,13 @@ const MISSING: readonly Entry[] = [
   ["PUT", "/journeys/:template_id/templates/:notification_id/locales/:locale_id"],
 ];
 
-/** Skips what another file of the facade has registered before, so that an entry here never hides a real one. */
+/**
+ * Sends of the vendor's first version are refused as what they are, not as a path that does not exist. Otherwise skips
+ * what another file of the facade has registered before, so that an entry here never hides a real one. */
 export const notImplementedRoutes: Routes = (app) => {
+  app.post("/send/list", async () => {
+    throw new Refusal("invalid", "Sends of version 1 are not offered; send a message with `to: { list_id }` to /send");
+  });
   for (const [methods, url, scopes] of MISSING) {
     for (const method of methods.split(" ") as Method[]) {
       if (app.hasRoute({ method, url })) continue;

@@ -17,7 +17,6 @@ import { newId } from "../../lib/ids.ts";
 import { environmentOf, requireSecret } from "./auth.ts";
 import type { Routes } from "./courier.ts";
 import { rewrite } from "./document-rewrite.ts";
-import { RESERVED_PREFIX } from "./inbound.ts";
 import { pageQuery, pagingEnvelope } from "./paging.ts";
 import {
   contentOfVersion,
@@ -33,7 +32,7 @@ import {
   versionNumber,
   withContent,
 } from "./template-documents.ts";
-import { AnyObject, checkId, checkText, Maybe, queryText } from "./wire.ts";
+import { AnyObject, checkId, checkText, Maybe, queryText, RESERVED_PREFIX } from "./wire.ts";
 
 const MAX_VERSIONS_SHOWN = 10;
 /** Archived templates leave gaps in the list; after so many pages of gaps the rest is left to the next call. */

@@ -10,7 +10,8 @@ import type { Routes } from "./courier.ts";
 import { notFound } from "./errors.ts";
 import { applyPatch, PatchBody } from "./json-patch.ts";
 import { pageQuery, pagingEnvelope } from "./paging.ts";
-import { AnyObject, checkId, Maybe, toIso } from "./wire.ts";
+import { at } from "./send-translate.ts";
+import { AnyObject, checkId, Maybe, RecipientPreferences, toIso } from "./wire.ts";
 
 /** A profile is read for every message to its user; merging must not let it grow for ever. */
 export const MAX_PROFILE_CHARS = 400_000;
@@ -20,7 +21,7 @@ const SUCCESS = { status: "SUCCESS" };
 const profileBody = bodyOf(Type.Object({ profile: AnyObject }));
 const patchBody = bodyOf(PatchBody);
 const listsBody = bodyOf(
-  Type.Object({ lists: Type.Array(Type.Object({ listId: Type.String(), preferences: Maybe(AnyObject) })) }),
+  Type.Object({ lists: Type.Array(Type.Object({ listId: Type.String(), preferences: Maybe(RecipientPreferences) })) }),
 );
 
 export const profileRoutes: Routes = (app, { engine }) => {
@@ -47,6 +48,9 @@ export const profileRoutes: Routes = (app, { engine }) => {
 
   app.patch("/profiles/:user_id", async (request, reply) => {
     const { patch } = patchBody(request.body);
+    userOf(request);
+    // Nothing to do is nothing done: a user without profile is still without one.
+    if (patch.length === 0) return reply.code(204).send();
     await modify(request, (old) => {
       const next = applyPatch(old, patch, MAX_PROFILE_CHARS);
       if (isObject(next)) return next;
@@ -74,7 +78,7 @@ export const profileRoutes: Routes = (app, { engine }) => {
   app.post("/profiles/:user_id/lists", async (request) => {
     const userId = userOf(request);
     const subscriptions = listsBody(request.body).lists.map(({ listId, preferences }, i) => ({
-      listId: checkListId(checkId(`lists.${i}.listId`, listId)),
+      listId: listNamed(`lists.${i}.listId`, listId),
       userId,
       preferences: preferences ?? null,
     }));
@@ -102,6 +106,11 @@ export function boundedProfile(profile: JsonObject): JsonObject {
     });
   }
   return profile;
+}
+
+function listNamed(field: string, listId: string): string {
+  const id = checkId(field, listId);
+  return at(field, () => checkListId(id));
 }
 
 function userOf(request: FastifyRequest): string {

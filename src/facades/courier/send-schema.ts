@@ -1,6 +1,6 @@
 /** The shape of `POST /send`: types only. What the values must be to make sense is checked in send-translate.ts. */
 import { type Static, type TSchema, Type } from "typebox";
-import { AnyObject, Maybe, OneOf } from "./wire.ts";
+import { AnyObject, Maybe, OneOf, RecipientPreferences } from "./wire.ts";
 
 const text = Maybe(Type.String());
 const ms = Type.Number({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
@@ -23,7 +23,7 @@ const RecipientShape = Type.Object({
   include_children: Maybe(Type.Boolean()),
   context: tenantContext,
   data: Maybe(AnyObject),
-  preferences: Maybe(AnyObject),
+  preferences: Maybe(RecipientPreferences),
   filters: Maybe(Type.Array(AnyObject, { maxItems: 100 })),
   slack: Maybe(AnyObject),
   ms_teams: Maybe(AnyObject),
@@ -52,6 +52,8 @@ const ProviderShape = Type.Object({
 const limits = Maybe(
   Type.Object({
     message: Maybe(ms),
+    escalation: Maybe(ms),
+    criteria: Maybe(OneOf(["no-escalation", "delivered", "viewed", "engaged"])),
     channel: Maybe(Type.Union([ms, map(Type.Union([ms, Type.Null()]))])),
     provider: Maybe(Type.Union([ms, map(Type.Union([ms, Type.Null()]))])),
   }),

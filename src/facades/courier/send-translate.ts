@@ -329,8 +329,11 @@ function invalid(field: string, message: string): Refusal {
   return new Refusal("invalid", `${field}: ${message}`, { field });
 }
 
-/** Runs a check of the engine's, which cannot know where in the body its value stood. */
-function at<T>(field: string, check: () => T): T {
+/**
+ * Runs a check of the engine's, which cannot know where its value stood.
+ * @throws Refusal naming `field` in place of whatever the check named.
+ */
+export function at<T>(field: string, check: () => T): T {
   try {
     return check();
   } catch (error) {

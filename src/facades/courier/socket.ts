@@ -213,7 +213,12 @@ function subscribe(courier: Courier, connection: CourierConnection, data: JsonOb
   if (channel === null) return "data.channel must be the id of a user";
   if (!session.userIds.includes(channel)) return "not allowed to hear this channel";
   if (!session.mayRead) return "the token lacks the scope inbox:read:messages";
-  const filter = { tenantId: nameIn(data.accountId), event: nameIn(data.event) ?? "*" };
+  const tenantId = nameIn(data.accountId);
+  // Taken for none, it would let in the messages of another inbox than the one that was asked for.
+  if (tenantId === null && data.accountId != null && data.accountId !== "") {
+    return "data.accountId must be the id of a tenant";
+  }
+  const filter = { tenantId, event: nameIn(data.event) ?? "*" };
   const origin = nameIn(data.clientSourceId) ?? connection.cid;
   return subscribeTo(courier, connection, channel, filter, origin) ? null : "too many subscriptions";
 }
@@ -245,8 +250,8 @@ async function proveUser(courier: Courier, connection: CourierConnection, data: 
 /** A client shows a new token before the old one ends, so that its socket may stay. */
 async function renew(courier: Courier, connection: CourierConnection, auth: unknown): Promise<void> {
   const principal = typeof auth === "string" ? await courier.findPrincipal(auth) : null;
-  const { session } = connection;
-  const { ownerId } = connection;
+  if (!connection.open) return;
+  const { session, ownerId } = connection;
   if (
     principal?.kind !== "user" ||
     principal.environment.id !== session.environment.id ||
@@ -254,6 +259,12 @@ async function renew(courier: Courier, connection: CourierConnection, auth: unkn
     (ownerId !== null && !principal.userIds.includes(ownerId))
   ) {
     connection.close(4401, "token not valid");
+    return;
+  }
+  // Opened with a client key that has not proven a user yet: the token does.
+  const [firstUser] = principal.userIds;
+  if (ownerId === null && (firstUser === undefined || !courier.hub.claim(connection, firstUser))) {
+    connection.close(1008, "too many sockets are open for this user");
     return;
   }
   session.userIds = principal.userIds;

@@ -45,7 +45,7 @@ export const tokenRoutes: Routes = (app, { engine }) => {
     const userId = userOf(request);
     const { tokens } = tokensBody(Array.isArray(request.body) ? { tokens: request.body } : request.body);
     const now = clock.now();
-    const rows = tokens.map((body) => toDeviceToken(userId, body.token, body, now));
+    const rows = tokens.map((body, i) => toDeviceToken(userId, body.token, body, now, `tokens.${i}.`));
     await directory.putTokens(environmentOf(request).id, rows);
     return reply.code(204).send();
   });
@@ -63,12 +63,15 @@ export const tokenRoutes: Routes = (app, { engine }) => {
 
   app.patch("/users/:user_id/tokens/:token", { config: WRITE }, async (request, reply) => {
     const { patch } = patchBody(request.body);
-    const old = await existing(request);
-    const patched = tokenBody(applyPatch(writable(old), patch, MAX_PATCH_CHARS));
-    if (patched.token !== old.token) throw otherToken();
-    const next = toDeviceToken(old.userId, old.token, patched, clock.now());
-    const { state, stateReason, createdAt } = old;
-    await directory.putTokens(environmentOf(request).id, [{ ...next, state, stateReason, createdAt }]);
+    const token = tokenOf(request);
+    const now = clock.now();
+    const changed = await directory.modifyToken(environmentOf(request).id, userOf(request), token, (old) => {
+      const patched = tokenBody(applyPatch(writable(old), patch, MAX_PATCH_CHARS));
+      if (patched.token !== old.token) throw otherToken();
+      const { state, stateReason, createdAt } = old;
+      return { ...toDeviceToken(old.userId, old.token, patched, now), state, stateReason, createdAt };
+    });
+    if (changed === null) throw notFound("Token", token.slice(0, 100));
     return reply.code(204).send();
   });
 
@@ -85,18 +88,24 @@ export const tokenRoutes: Routes = (app, { engine }) => {
   }
 };
 
-/** A token that is put is new again, whatever became of it before. */
-function toDeviceToken(userId: string, token: string, body: Static<typeof TokenBody>, now: Millis): DeviceToken {
-  if (token === "" || token.length > MAX_TOKEN_LENGTH) {
-    throw new Refusal("invalid", `token: Expected 1 to ${MAX_TOKEN_LENGTH} characters`, { field: "token" });
-  }
+/**
+ * A token that is put is new again, whatever became of it before.
+ * @param parent what goes before the names of fields in messages, with its dot.
+ */
+function toDeviceToken(
+  userId: string,
+  token: string,
+  body: Static<typeof TokenBody>,
+  now: Millis,
+  parent = "",
+): DeviceToken {
   return {
-    token: checkText("token", token),
+    token: checkToken(`${parent}token`, token),
     userId,
     provider: body.provider_key,
     state: "active",
     stateReason: null,
-    expiresAt: expiryOf(body.expiry_date, now),
+    expiresAt: expiryOf(body.expiry_date, now, `${parent}expiry_date`),
     device: body.device ?? null,
     properties: body.properties ?? null,
     tracking: body.tracking ?? null,
@@ -106,7 +115,7 @@ function toDeviceToken(userId: string, token: string, body: Static<typeof TokenB
 }
 
 /** @returns null for never. Without a date, two months from now. */
-function expiryOf(date: string | boolean | null | undefined, now: Millis): Millis | null {
+function expiryOf(date: string | boolean | null | undefined, now: Millis, field: string): Millis | null {
   if (date === false) return null;
   if (date === undefined || date === null) {
     const end = new Date(now);
@@ -115,7 +124,7 @@ function expiryOf(date: string | boolean | null | undefined, now: Millis): Milli
   }
   const at = date === true ? null : parseIso(date);
   if (at !== null) return at;
-  throw new Refusal("invalid", "expiry_date: Expected an ISO 8601 date or false", { field: "expiry_date" });
+  throw new Refusal("invalid", `${field}: Expected an ISO 8601 date or false`, { field });
 }
 
 /** The fields a client writes, as it writes them: what a patch is applied to. */
@@ -147,9 +156,12 @@ function userOf(request: FastifyRequest): string {
 }
 
 function tokenOf(request: FastifyRequest): string {
-  const { token } = request.params as { token: string };
+  return checkToken("token", (request.params as { token: string }).token);
+}
+
+function checkToken(field: string, token: string): string {
   if (token === "" || token.length > MAX_TOKEN_LENGTH) {
-    throw new Refusal("invalid", `token: Expected 1 to ${MAX_TOKEN_LENGTH} characters`, { field: "token" });
+    throw new Refusal("invalid", `${field}: Expected 1 to ${MAX_TOKEN_LENGTH} characters`, { field });
   }
-  return checkText("token", token);
+  return checkText(field, token);
 }

@@ -19,9 +19,31 @@ export function OneOf<const T extends readonly string[]>(values: T) {
   return Type.Unsafe<T[number]>({ type: "string", enum: [...values] });
 }
 
+const preferences = Maybe(
+  Type.Record(
+    Type.String(),
+    Type.Union([
+      Type.Object({
+        status: OneOf(["OPTED_IN", "OPTED_OUT", "REQUIRED"]),
+        channel_preferences: Maybe(Type.Array(Type.Object({ channel: Type.String() }))),
+        rules: Maybe(Type.Array(Type.Object({ until: Type.String(), start: Maybe(Type.String()) }))),
+      }),
+      Type.Null(),
+    ]),
+  ),
+);
+
+/** By template and by category. Checked when written: an opt-out with a slip in it must not pass for one. */
+export const RecipientPreferences = Type.Unsafe<JsonObject>(
+  Type.Object({ notifications: preferences, categories: preferences }),
+);
+
 // ——— ids chosen by callers ———————————————————————————————————————————————————————————————————————————————————————
 
 const MAX_ID_LENGTH = 512;
+
+/** No alias and no event may begin like this: under it a tracked event is sent that is mapped to no template. */
+export const RESERVED_PREFIX = "inbound/";
 
 /**
  * Passes an id on if a database can keep it as text: not empty, at most 512 characters, no NUL, no half of a surrogate

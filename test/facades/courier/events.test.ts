@@ -94,6 +94,25 @@ test("an event that is not mapped, or names nobody, is on record as unmapped", a
   }
 });
 
+test("what an event without mapping leaves behind names no template, and nobody but its own user", async () => {
+  await track({ event: "unheard", messageId: "m1" });
+  await track({ event: "unseen", messageId: "m2", userId: "u1" });
+  for (const [event, recipient] of [
+    ["unheard", ""],
+    ["unseen", "u1"],
+  ]) {
+    const [one] = await messages(`event=${event}`);
+    assert.deepEqual([one.notification, one.recipient], ["", recipient]);
+    assert.doesNotMatch(one.error, /inbound/);
+    const { results } = (await get(`/messages/${one.id}/history?type=UNMAPPED`)).body;
+    assert.deepEqual(
+      results.map((item: { event_id: string }) => item.event_id),
+      [event],
+    );
+    assert.equal((await get(`/messages/${one.id}`)).body.recipient, recipient);
+  }
+});
+
 test("secret key, client key and token may track, a token for its own user only", async () => {
   const event = { event: "e", userId: "u1" };
   const token = { authorization: "Bearer token-of-u1" };

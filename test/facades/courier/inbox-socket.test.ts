@@ -60,6 +60,20 @@ test("a session can be renewed before its token ends, by a token of the same use
   }
 });
 
+// Such a socket counted against nobody and was closed after a minute as one that never said whose it is.
+test("a token shown on a socket that was opened with a client key makes it the user's", async () => {
+  const u = newUser();
+  const wire = await open(`clientKey=${encodeURIComponent(target.publicKey)}`);
+  wire.send({ action: "renewSession", data: { auth: await tokenOf(u, 600_000), version: 5 } });
+  wire.send({ action: "subscribe", data: { channel: u, event: "*" } });
+  wire.send({ action: "subscribe", data: { channel: "" } });
+  await wire.frames.first((frame) => frame.response === "error");
+  target.advance?.(120_000);
+  const m = await target.send({ userId: u });
+  const heard = wire.frames.first((frame) => frame.type === "message").then((frame) => frame.messageId);
+  assert.equal(await Promise.race([heard, wire.closed.then(({ reason }) => reason)]), m);
+});
+
 test("frames take effect in order, also when one waits for a token", async () => {
   const [u, v] = [newUser(), newUser()];
   const wire = await open(`auth=${await tokenOf(u)}&iwpv=v1`);
@@ -84,6 +98,38 @@ test("after leaving a channel nothing of it is heard", async () => {
   await wire.frames.first((frame) => frame.event === "message");
   assert.deepEqual(wire.frames.events(), ["message"]);
   assert.equal(wire.frames.all.at(-1)?.messageId, m);
+});
+
+// Taken for none, it was acknowledged, and the messages without a tenant came to a page that showed a tenant's.
+test("a subscription with a tenant that is no name is refused, an empty one is none", async () => {
+  const u = newUser();
+  const wire = await open(`auth=${await tokenOf(u)}&iwpv=v1`);
+  for (const accountId of [5, true, {}, ["acme"], "x".repeat(600)]) {
+    assert.equal(((await subscribe(wire, u, { accountId })) as { response: string }).response, "error");
+  }
+  await target.send({ userId: u });
+  for (const accountId of [null, ""]) {
+    assert.equal(((await subscribe(wire, u, { accountId })) as { response: string }).response, "ack");
+  }
+  const m = await target.send({ userId: u });
+  await wire.frames.first((frame) => frame.event === "message");
+  assert.deepEqual([wire.frames.events(), wire.frames.events(m)], [["message"], ["message"]]);
+});
+
+// The cid was kept longer than the header it is compared with, so a client with a long one heard its own changes.
+test("a change is not told to the socket it came from, however long its name is", async () => {
+  const u = newUser();
+  const cid = "c".repeat(400);
+  const wire = await open(`auth=${await tokenOf(u)}&iwpv=v1&cid=${cid}`);
+  await subscribe(wire, u);
+  const m = await target.send({ userId: u });
+  const mutate = (name: string, headers = {}) =>
+    graphql(target, `Bearer ${bearer}`, `mutation { ${name}(messageId: "${m}") }`, { headers });
+  const bearer = await tokenOf(u);
+  await mutate("read", { "x-courier-client-source-id": cid });
+  await mutate("archive");
+  await wire.frames.first((frame) => frame.event === "archive");
+  assert.deepEqual(wire.frames.events(), ["message", "archive"]);
 });
 
 test("a subscription to one event hears no other", async () => {

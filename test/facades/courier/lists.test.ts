@@ -71,11 +71,27 @@ test("bad subscribers leave nothing behind", async () => {
     "u1",
     [{ recipientId: 1 }],
     [{ recipientId: "a\0" }],
+    [{ recipientId: "u1", preferences: { notifications: { t: { status: "opted-out" } } } }],
+    [{ recipientId: "u1", preferences: { categories: { t: "OPTED_OUT" } } }],
   ]) {
     const { status } = await api.call("POST", "/lists/nothing/subscriptions", { recipients });
     assert.equal(status, 400, JSON.stringify(recipients));
   }
   assert.equal((await api.call("GET", "/lists/nothing")).status, 404);
+});
+
+test("choices of a subscription are checked and come back as they were", async () => {
+  const preferences = {
+    notifications: { t: { status: "OPTED_IN", rules: [{ until: "2030-01-01T00:00:00Z", type: "snooze" }] }, u: null },
+    categories: null,
+    later: 1,
+  };
+  const path = "/lists/choosy/subscriptions/u1";
+  assert.equal((await api.call("PUT", path, { preferences })).status, 204);
+  assert.deepEqual((await api.call("GET", "/lists/choosy/subscriptions")).body.items[0].preferences, preferences);
+  const { status, body } = await api.call("PUT", path, { preferences: { notifications: { t: { status: "OFF" } } } });
+  assert.equal(status, 400);
+  assert.match(body.message, /^preferences\.notifications\.t\.status: /);
 });
 
 test("ids and patterns follow the grammar", async () => {

@@ -97,6 +97,21 @@ test("a failed patch does not create a profile; a good one starts from an empty 
   assert.deepEqual((await api.call("GET", "/profiles/u5")).body, { profile: { x: 1 } });
 });
 
+test("an empty patch does nothing, so that nobody gets a profile by it", async () => {
+  assert.equal((await api.call("PATCH", "/profiles/unpatched", { patch: [] })).status, 204);
+  assert.equal((await api.call("GET", "/profiles/unpatched")).status, 404);
+  assert.equal((await api.call("PATCH", "/profiles/a%00b", { patch: [] })).status, 400);
+});
+
+test("a list id that is none is named where it stood", async () => {
+  const { status, body } = await api.call("POST", "/profiles/u1/lists", {
+    lists: [{ listId: "a" }, { listId: "a..b" }],
+  });
+  assert.equal(status, 400);
+  assert.match(body.message, /^lists\.1\.listId: /);
+  assert.match((await api.call("GET", "/lists?pattern=a..b")).body.message, /^pattern: /);
+});
+
 test("patches on arrays, moves and copies follow the standard", async () => {
   await api.sdk.profiles.replace("u6", { profile: { l: [1, 2], o: { a: [1] } } });
   const patch = [

@@ -51,6 +51,12 @@ const refused: readonly [name: string, message: unknown, field: RegExp][] = [
   ["an unreadable end of a delay", { to, content, delay: { until: "soon" } }, /^message\.delay\.until/],
   ["a time zone that is none", { to, content, delay: { duration: 1, timezone: "Moon" } }, /^message\.delay\.timezone/],
   ["a negative timeout", { to, content, timeout: { message: -1 } }, /^message\.timeout\.message/],
+  ["an unknown criterion", { to, content, timeout: { criteria: "seen" } }, /^message\.timeout\.criteria/],
+  [
+    "a choice that is none",
+    { to: { ...to, preferences: { notifications: { t: { status: "OFF" } } } }, content },
+    /^message\.to\.preferences\.notifications\.t\.status/,
+  ],
   [
     "a negative timeout of one channel",
     { to, content, timeout: { channel: { email: -1 } } },

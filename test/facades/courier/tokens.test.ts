@@ -78,6 +78,18 @@ test("what is no token is refused", async () => {
   assert.equal((await api.call("PUT", "/users/u5/tokens/x", { ...body, device: null, expiry_date: null })).status, 204);
 });
 
+test("of several tokens the one at fault is named, and none is written", async () => {
+  const good = { token: "good", provider_key: "expo" };
+  for (const [wrong, field] of [
+    [{ ...good, token: "" }, "token"],
+    [{ ...good, expiry_date: "soon" }, "expiry_date"],
+  ] as const) {
+    const { status, body } = await api.call("PUT", "/users/u8/tokens", { tokens: [good, wrong] });
+    assert.deepEqual([status, body.message.split(":")[0]], [400, `tokens.1.${field}`]);
+  }
+  assert.deepEqual((await api.call("GET", "/users/u8/tokens")).body.tokens, []);
+});
+
 test("tokens with colons and equals signs arrive as they are, raw or encoded", async () => {
   for (const path of ["/users/u6/tokens/abc:APA91b==", "/users/u6/tokens/abc%3AAPA91b%3D%3D"]) {
     assert.equal((await api.call("PUT", path, { provider_key: "firebase-fcm" })).status, 204);

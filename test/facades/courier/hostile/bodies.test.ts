@@ -8,9 +8,7 @@ import { mutations, random, spoiled, VALUES } from "./values.ts";
 
 /** What one database refuses and the other takes. */
 const CORE_VALUES = Object.fromEntries(
-  Object.entries(VALUES).filter(([name]) =>
-    /NUL|surrogate|half|inherited|__proto__|beyond|huge|null|allowed/.test(name),
-  ),
+  Object.entries(VALUES).filter(([name]) => /NUL|half|beyond all|^null/.test(name)),
 );
 
 for (const dialect of DIALECTS) {
@@ -26,7 +24,9 @@ for (const dialect of DIALECTS) {
       const answers = await Promise.all(
         all.map(({ method, path }) => server.call(method, path, { body: {}, headers: ACTING_FOR_ANN })),
       );
-      missing = new Set(all.filter((_, i) => answers[i]?.status === 501).map(({ method, url }) => `${method} ${url}`));
+      // A send of version 1 is refused whatever its body.
+      const refused = (i: number) => answers[i]?.status === 501 || all[i]?.url === "/send/list";
+      missing = new Set(all.filter((_, i) => refused(i)).map(({ method, url }) => `${method} ${url}`));
       calls = all.filter(({ method, url }) => !missing.has(`${method} ${url}`));
     });
     after(() => server.close());

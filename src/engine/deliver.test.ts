@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, test } from "node:test";
+import { type SendingTarget, startSendingTarget } from "../../test/facades/courier/sending-target.ts";
+import { httpReceiver } from "../../test/support/http-receiver.ts";
+import { SECRET_KEY, startServer } from "../../test/support/server.ts";
+
+const content = { title: "T", body: "B" };
+const DAY_MS = 24 * 3_600_000;
+let target: SendingTarget;
+
+beforeEach(async () => {
+  target = await startSendingTarget();
+});
+afterEach(() => target.close());
+
+const providersTried = () => target.sent.map(({ delivery }) => delivery.provider);
+
+// Each of two providers that failed together took the other one for still pending, so nobody started the next channel:
+// the message ended undeliverable although its text message was never tried.
+test("when all providers of a channel fail at once, the next channel is tried, once", async () => {
+  for (const provider of ["smtp", "second-mail"]) target.outcomes.set(provider, { kind: "rejected", reason: "no" });
+  const id = await target.send({
+    to: { email: "a@x.io", phone_number: "+1" },
+    content,
+    routing: { method: "single", channels: ["email", "sms"] },
+    channels: { email: { routing_method: "all" } },
+  });
+  assert.equal((await target.settled(id)).status, "SENT");
+  assert.deepEqual(providersTried().sort(), ["second-mail", "smtp", "twilio"]);
+});
+
+test("when parallel parts of a route fail at once, each goes on with its own next provider", async () => {
+  for (const provider of ["smtp", "second-mail", "twilio"])
+    target.outcomes.set(provider, { kind: "rejected", reason: "no" });
+  const id = await target.send({
+    to: { user_id: "u1", email: "a@x.io", phone_number: "+1" },
+    content,
+    routing: {
+      method: "all",
+      channels: [
+        { method: "single", channels: ["email", "inbox"] },
+        { method: "single", channels: ["sms", "email"] },
+      ],
+    },
+  });
+  assert.equal((await target.settled(id)).status, "DELIVERED");
+  // smtp and second-mail for the first part, twilio and then the same two for the second.
+  while (target.sent.length < 5) await new Promise((next) => setImmediate(next));
+  assert.deepEqual(providersTried().sort(), ["second-mail", "second-mail", "smtp", "smtp", "twilio"]);
+});
+
+// The 72 hours counted from the call, so a provider that was down for a moment ended every message delayed by more.
+test("the time limit of a message runs from the end of its delay", async () => {
+  target.outcomes.set("smtp", { kind: "failed", reason: "busy" });
+  const id = await target.send({
+    to: { email: "a@x.io" },
+    content,
+    delay: { duration: 4 * DAY_MS },
+    channels: { email: { providers: ["smtp"] } },
+  });
+  target.clock.advance(4 * DAY_MS);
+  while (target.sent.length < 1) await new Promise((next) => setImmediate(next));
+  target.outcomes.set("smtp", { kind: "sent" });
+  const settled = target.settled(id, ["DELAYED"]);
+  // The next try is due within a second; it is looked for more often than that.
+  for (let i = 0; i < 200 && target.sent.length < 2; i++) {
+    target.clock.advance(100);
+    await new Promise((next) => setImmediate(next));
+  }
+  assert.equal((await settled).status, "SENT");
+});
+
+test("the end of the message is told apart from that of its last provider", async () => {
+  target.outcomes.set("smtp", { kind: "failed", reason: "busy" });
+  const channels = { email: { providers: ["smtp"] } };
+  for (const [limits, reason] of [
+    [{ timeout: { message: 100 } }, "FAILED"],
+    [{ timeout: { provider: 100 } }, "PROVIDER_ERROR"],
+    [{ timeout: { channel: 100 } }, "PROVIDER_ERROR"],
+  ] as const) {
+    const id = await target.send({ to: { email: "a@x.io" }, content, channels, ...limits });
+    const ended = await target.settled(id);
+    assert.deepEqual([ended.status, ended.reason, ended.error], ["UNDELIVERABLE", reason, "busy"]);
+  }
+});
+
+test("when the time of a channel is over, its other providers are passed over for the next channel", async () => {
+  target.outcomes.set("smtp", { kind: "failed", reason: "busy" });
+  const send = (channels: readonly string[]) =>
+    target.send({
+      to: { email: "a@x.io", phone_number: "+1" },
+      content,
+      routing: { method: "single", channels },
+      channels: { email: { timeouts: { channel: 2_000, provider: 1_000 } } },
+    });
+  // The first try, the second after half a second, and then the provider's time is over: the channel's is not.
+  const inTime = await send(["email", "sms"]);
+  const settled = target.settled(inTime);
+  for (let i = 0; i < 200 && target.sent.length < 3; i++) {
+    target.clock.advance(50);
+    await new Promise((next) => setImmediate(next));
+  }
+  assert.equal((await settled).status, "SENT");
+  assert.deepEqual(providersTried(), ["smtp", "smtp", "second-mail"]);
+
+  target.sent.length = 0;
+  const late = await send(["email", "sms"]);
+  const ended = target.settled(late);
+  for (let i = 0; i < 200 && target.sent.length < 1; i++) await new Promise((next) => setImmediate(next));
+  target.clock.advance(3_000);
+  assert.equal((await ended).status, "SENT");
+  assert.deepEqual(providersTried(), ["smtp", "smtp", "twilio"]);
+});
+
+// The end of the provider's time was looked at between tries only, so a silent one kept the message for a whole try.
+test("a provider that never answers holds its message no longer than its own time", { timeout: 8_000 }, async (t) => {
+  const server = await startServer();
+  t.after(() => server.close());
+  const silent = await httpReceiver();
+  t.after(() => silent.close());
+  silent.answer("hang");
+  const message = {
+    to: { email: "a@x.io", webhook: { url: silent.url } },
+    content,
+    routing: { method: "single" as const, channels: ["webhook", "email"] },
+    timeout: { provider: { webhook: 1_000 } },
+  };
+  const { requestId } = await server.sdk.send.message({ message } as Parameters<typeof server.sdk.send.message>[0]);
+  let status: string | undefined;
+  while (status !== "SENT") ({ status } = await server.sdk.messages.retrieve(requestId));
+  const captured = await fetch(`${server.url}/admin/captured?channel=email`, {
+    headers: { authorization: `Bearer ${SECRET_KEY}` },
+  });
+  assert.equal(((await captured.json()) as { items: unknown[] }).items.length, 1);
+});

@@ -1,0 +1,163 @@
+-- What src/storage/messages.ts has Postgres run, written by test/storage/sql.test.ts.
+
+-- list
+select m."env_id", m."id", m."request_id", m."state", m."reason", m."error", m."user_id", m."recipient",
+    m."tenant_id", m."entry", m."via_tenant", m."list_id", m."event", m."template_id", m."tags", m."trace_id",
+    m."preferences", m."stored_profile", m."plan", m."due_at", m."lease_until", m."ready_at", m."created_at",
+    m."planned_at", m."sent_at", m."delivered_at", m."opened_at", m."clicked_at", m."canceled_at",
+    m."deadline_at", m."in_inbox", m."to_endpoints"
+from messages as m
+where m.env_id = $1 and m.to_endpoints = 0 and not exists (
+  select 1
+  from requests as r
+  where r.env_id = m.env_id and r.id = m.request_id and r.archived_at is not null)
+order by m.id desc
+limit $2;
+
+-- list
+select m."env_id", m."id", m."request_id", m."state", m."reason", m."error", m."user_id", m."recipient",
+    m."tenant_id", m."entry", m."via_tenant", m."list_id", m."event", m."template_id", m."tags", m."trace_id",
+    m."preferences", m."stored_profile", m."plan", m."due_at", m."lease_until", m."ready_at", m."created_at",
+    m."planned_at", m."sent_at", m."delivered_at", m."opened_at", m."clicked_at", m."canceled_at",
+    m."deadline_at", m."in_inbox", m."to_endpoints"
+from messages as m
+where m.env_id = $1 and m.to_endpoints = 0 and m.id < $2
+order by m.id desc
+limit $3;
+
+-- list
+select m."env_id", m."id", m."request_id", m."state", m."reason", m."error", m."user_id", m."recipient",
+    m."tenant_id", m."entry", m."via_tenant", m."list_id", m."event", m."template_id", m."tags", m."trace_id",
+    m."preferences", m."stored_profile", m."plan", m."due_at", m."lease_until", m."ready_at", m."created_at",
+    m."planned_at", m."sent_at", m."delivered_at", m."opened_at", m."clicked_at", m."canceled_at",
+    m."deadline_at", m."in_inbox", m."to_endpoints"
+from message_tags as t
+join messages as m on m.env_id = t.env_id and m.id = t.message_id
+where m.env_id = $1 and m.to_endpoints = 0 and t.env_id = $2 and t.tag = $3 and not exists (
+  select 1
+  from requests as r
+  where r.env_id = m.env_id and r.id = m.request_id and r.archived_at is not null)
+order by t.message_id desc
+limit $4;
+
+-- list
+select m."env_id", m."id", m."request_id", m."state", m."reason", m."error", m."user_id", m."recipient",
+    m."tenant_id", m."entry", m."via_tenant", m."list_id", m."event", m."template_id", m."tags", m."trace_id",
+    m."preferences", m."stored_profile", m."plan", m."due_at", m."lease_until", m."ready_at", m."created_at",
+    m."planned_at", m."sent_at", m."delivered_at", m."opened_at", m."clicked_at", m."canceled_at",
+    m."deadline_at", m."in_inbox", m."to_endpoints"
+from message_tags as t
+join messages as m on m.env_id = t.env_id and m.id = t.message_id
+where m.env_id = $1 and m.to_endpoints = 0 and t.env_id = $2 and t.tag = $3 and t.message_id < $4
+    and m.created_at > $5 and t.message_id >= $6 and not exists (
+  select 1
+  from requests as r
+  where r.env_id = m.env_id and r.id = m.request_id and r.archived_at is not null)
+order by t.message_id desc
+limit $7;
+
+-- list
+select m."env_id", m."id", m."request_id", m."state", m."reason", m."error", m."user_id", m."recipient",
+    m."tenant_id", m."entry", m."via_tenant", m."list_id", m."event", m."template_id", m."tags", m."trace_id",
+    m."preferences", m."stored_profile", m."plan", m."due_at", m."lease_until", m."ready_at", m."created_at",
+    m."planned_at", m."sent_at", m."delivered_at", m."opened_at", m."clicked_at", m."canceled_at",
+    m."deadline_at", m."in_inbox", m."to_endpoints"
+from messages as m
+where m.env_id = $1 and m.to_endpoints = 0 and m.id in (
+  select o.message_id
+  from message_tags as o
+  where o.env_id = $2 and o.tag = any($3::text[])) and m.trace_id = $4 and not exists (
+  select 1
+  from requests as r
+  where r.env_id = m.env_id and r.id = m.request_id and r.archived_at is not null)
+order by m.id desc
+limit $5;
+
+-- list
+select m."env_id", m."id", m."request_id", m."state", m."reason", m."error", m."user_id", m."recipient",
+    m."tenant_id", m."entry", m."via_tenant", m."list_id", m."event", m."template_id", m."tags", m."trace_id",
+    m."preferences", m."stored_profile", m."plan", m."due_at", m."lease_until", m."ready_at", m."created_at",
+    m."planned_at", m."sent_at", m."delivered_at", m."opened_at", m."clicked_at", m."canceled_at",
+    m."deadline_at", m."in_inbox", m."to_endpoints"
+from messages as m
+where m.env_id = $1 and m.to_endpoints = 0 and m.created_at > $2 and m.id >= $3 and m.id = $4
+    and m.request_id = $5 and m.event = $6 and m.list_id = $7 and m.template_id = $8 and m.recipient = $9
+    and m.tenant_id = $10 and (m.trace_id = $11 or m.request_id = $12) and m.state = any($13::text[]) and exists (
+  select 1
+  from deliveries as d
+  where d.message_id = m.id and d.env_id = m.env_id and d.provider = any($14::text[])) and not exists (
+  select 1
+  from requests as r
+  where r.env_id = m.env_id and r.id = m.request_id and r.archived_at is not null)
+order by m.id desc
+limit $15;
+
+-- read
+select m."env_id", m."id", m."request_id", m."state", m."reason", m."error", m."user_id", m."recipient",
+    m."tenant_id", m."entry", m."via_tenant", m."list_id", m."event", m."template_id", m."tags", m."trace_id",
+    m."preferences", m."stored_profile", m."plan", m."due_at", m."lease_until", m."ready_at", m."created_at",
+    m."planned_at", m."sent_at", m."delivered_at", m."opened_at", m."clicked_at", m."canceled_at",
+    m."deadline_at", m."in_inbox", m."to_endpoints"
+from messages as m
+where env_id = $1 and id = $2;
+
+-- read, readRequest
+select r."env_id", r."id", r."state", r."spec", r."cursor", r."lease_until", r."ready_at", r."archived_at",
+    r."created_at", r."has_messages"
+from requests as r
+where env_id = $1 and id = $2;
+
+-- read
+select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channel", d."provider",
+    d."provider_id", d."leaf", d."state", d."due_at", d."lease_until", d."ready_at", d."attempts",
+    d."started_at", d."timeout_ms", d."address", d."content", d."override", d."error", d."reference",
+    d."created_at", d."sent_at", d."delivered_at", d."seen_at", d."read_at", d."interacted_at", d."archived_at",
+    d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id"
+from deliveries as d
+where message_id = $1 and env_id = $2
+order by id asc;
+
+-- read
+select message_id, id, env_id, delivery_id, number, started_at, ended_at, outcome, reason, status_code
+from attempts
+where message_id = $1 and env_id = $2
+order by id
+limit $3;
+
+-- read
+select message_id, id, env_id, delivery_id, kind, happened_at, data
+from message_events
+where message_id = $1 and env_id = $2
+order by id
+limit $3;
+
+-- findByUser
+select id
+from messages
+where env_id = $1 and recipient = $2 and id >= $3 and request_id = $4 and user_id = $5
+order by id
+limit 1;
+
+-- archiveRequest
+update requests
+set archived_at = coalesce(archived_at, $1)
+where env_id = $2 and id = $3;
+
+-- readDelivery
+select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channel", d."provider",
+    d."provider_id", d."leaf", d."state", d."due_at", d."lease_until", d."ready_at", d."attempts",
+    d."started_at", d."timeout_ms", d."address", d."content", d."override", d."error", d."reference",
+    d."created_at", d."sent_at", d."delivered_at", d."seen_at", d."read_at", d."interacted_at", d."archived_at",
+    d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id"
+from deliveries as d
+where id = $1 and env_id = $2;
+
+-- listDeliveries
+select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channel", d."provider",
+    d."provider_id", d."leaf", d."state", d."due_at", d."lease_until", d."ready_at", d."attempts",
+    d."started_at", d."timeout_ms", d."address", d."content", d."override", d."error", d."reference",
+    d."created_at", d."sent_at", d."delivered_at", d."seen_at", d."read_at", d."interacted_at", d."archived_at",
+    d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id"
+from deliveries as d
+where message_id = $1 and env_id = $2
+order by id desc;
