@@ -25,7 +25,8 @@ function device(token: string, more: Partial<DeviceToken> = {}): DeviceToken {
 
 test("email is a filled text with an @", () => {
   assert.deepEqual(emailAddress({ email: " ann@example.com " }), { email: "ann@example.com" });
-  for (const email of ["", "ann", "a@b.c\r\nBcc: x@y.z", 5, null, {}, ["a@x.io"]]) assert.equal(emailAddress({ email } as JsonObject), null);
+  for (const email of ["", "ann", "a@b.c\r\nBcc: x@y.z", 5, null, {}, ["a@x.io"]])
+    assert.equal(emailAddress({ email } as JsonObject), null);
   assert.equal(emailAddress({}), null);
 });
 
