@@ -78,8 +78,11 @@ function bareLoop(from: string, to: string, total: number): number {
   const source = new DatabaseSync(from, { readOnly: true });
   const target = new DatabaseSync(to);
   target.exec("pragma journal_mode = wal; pragma synchronous = full");
+  // Tables before their indexes; no triggers, because nobody is to be told of anything here.
   const definitions = source
-    .prepare("select sql, tbl_name from sqlite_master where sql is not null order by type desc")
+    .prepare(
+      "select sql, tbl_name from sqlite_master where sql is not null and type in ('table', 'index') order by type desc",
+    )
     .all() as { sql: string; tbl_name: string }[];
   for (const { sql, tbl_name } of definitions) if (TABLES.includes(tbl_name)) target.exec(sql);
   let spent = 0;

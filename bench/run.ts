@@ -24,7 +24,13 @@ if (unknown.length > 0) {
 const rows: Row[] = [];
 for (const measurement of ALL.filter(({ name }) => wanted.includes(name))) {
   process.stdout.write(`\n${measurement.name}\n`);
-  rows.push(...(await measurement.run(Number(values.rounds), (line) => process.stdout.write(`${line}\n`))));
+  try {
+    rows.push(...(await measurement.run(Number(values.rounds), (line) => process.stdout.write(`${line}\n`))));
+  } catch (error) {
+    // What the others measured is not lost for it.
+    console.error(error);
+    process.exitCode = 1;
+  }
 }
 
 const table = [
