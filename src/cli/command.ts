@@ -1,7 +1,7 @@
 import { ConfigError, readConfig, settingsHelp, settingsMarkdown } from "../config.ts";
 import { Refusal } from "../engine/refusal.ts";
 
-const HELP = `carillon – one notification server that speaks Courier, Knock, Svix and Pushwoosh
+const HELP = `carillon – one self-hosted notification server that speaks vendors' wire protocols (today: Courier)
 
 Usage: carillon <command>
 
