@@ -224,7 +224,7 @@ type ColumnValue<K extends ColumnKind> = K extends "text"
 
 type TableTypes = typeof TABLES;
 
-/** The tables as Kysely wants them. */
+/** The tables with the types of their columns. */
 export type Tables = {
   [T in keyof TableTypes]: {
     [C in keyof TableTypes[T]]: TableTypes[T][C] extends ColumnKind ? ColumnValue<TableTypes[T][C]> : never;
