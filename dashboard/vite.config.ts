@@ -12,6 +12,8 @@ export default defineConfig({
   plugins: [react()],
   // Pages are served under different paths and share chunks: their addresses are relative to each page's <base>.
   base: "./",
+  // The svix client asks for `process` in a way that fails where there is none.
+  define: { process: "globalThis.process" },
   build: {
     outDir: "dist",
     emptyOutDir: true,
@@ -22,5 +24,5 @@ export default defineConfig({
     chunkSizeWarningLimit: 1_000,
     rolldownOptions: { input: pages },
   },
-  server: { proxy: { "/demo/": "http://127.0.0.1:4000" } },
+  server: { proxy: { "/demo/": "http://127.0.0.1:4000", "/api/": "http://127.0.0.1:4000" } },
 });

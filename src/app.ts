@@ -2,18 +2,25 @@
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { type Logger, pino } from "pino";
+import packageJson from "../package.json" with { type: "json" };
 import { adminRoutes } from "./admin/routes.ts";
 import { memoryBus } from "./bus/memory.ts";
 import { lateOutbound } from "./channels/late.ts";
 import { NetworkGuard } from "./channels/network-guard.ts";
 import { providerKinds } from "./channels/registry.ts";
 import { Senders } from "./channels/senders.ts";
+import { stepFetch } from "./channels/step-fetch.ts";
+import { endpointHttp } from "./channels/webhook/app-endpoint.ts";
+import { knockWebhookKind } from "./channels/webhook/knock-events.ts";
 import { outboundWebhookKind } from "./channels/webhook/outbound.ts";
 import type { Config } from "./config.ts";
 import { elemental } from "./content/elemental/elemental.ts";
+import { knockLanguage } from "./content/knock/language.ts";
+import { plain } from "./content/plain/plain.ts";
 import type { Environment } from "./engine/model.ts";
 import type { TrackingLinks } from "./engine/plan.ts";
 import type { Store } from "./engine/ports.ts";
+import { sealedStore } from "./engine/sealed-store.ts";
 import { type RunningEngine, startEngine } from "./engine/start.ts";
 import type { Courier } from "./facades/courier/courier.ts";
 import { courierFacade } from "./facades/courier/facade.ts";
@@ -21,16 +28,43 @@ import { publicMessageId } from "./facades/courier/ids.ts";
 import { messageRecord } from "./facades/courier/message-views.ts";
 import { courierSockets } from "./facades/courier/socket.ts";
 import { trackingLinks } from "./facades/courier/tracking.ts";
+import { knockUnroutable } from "./facades/knock/errors.ts";
+import { describeHappening } from "./facades/knock/event-webhooks.ts";
+import { knockFacade } from "./facades/knock/facade.ts";
+import { Shelves } from "./facades/knock/guide-shelf.ts";
+import { toMessageId, toUuid } from "./facades/knock/ids.ts";
+import type { Knock } from "./facades/knock/knock.ts";
+import { describeParty } from "./facades/knock/party-views.ts";
+import { knockSockets } from "./facades/knock/socket.ts";
+import { UserTokens } from "./facades/knock/user-tokens.ts";
+import { pushwooshFacade } from "./facades/pushwoosh/facade.ts";
+import { pushMessage } from "./facades/pushwoosh/push-payload.ts";
+import { svixFacade, svixUnroutable } from "./facades/svix/facade.ts";
+import { fromKsuid } from "./facades/svix/ids.ts";
+import { spellId } from "./facades/svix/spelling.ts";
+import type { Svix } from "./facades/svix/svix.ts";
+import { describeTask } from "./facades/svix/tasks.ts";
+import { AccessTokens } from "./facades/svix/tokens.ts";
 import { Credentials } from "./http/credentials.ts";
 import { demoRoutes } from "./http/demo.ts";
-import { type FirstCredentials, openFirstEnvironment } from "./http/environments.ts";
+import {
+  ensureEnvironment,
+  FIRST_ENVIRONMENT_ID,
+  type FirstCredentials,
+  openFirstEnvironment,
+} from "./http/environments.ts";
+import { InboxVisibility } from "./http/inbox-visibility.ts";
+import { portalRoutes } from "./http/portal.ts";
 import { buildServer } from "./http/server.ts";
 import { signUserToken } from "./http/user-token.ts";
 import { type Clock, type Millis, systemClock } from "./lib/clock.ts";
+import { openVault } from "./lib/vault.ts";
 import { Hub } from "./realtime/hub.ts";
 import { attachUpgrades } from "./realtime/upgrade.ts";
+import { openSandbox } from "./sandbox/sandbox.ts";
 import { openStore } from "./storage/store.ts";
 
+const VERSION: string = packageJson.version;
 /** All of a stop fits into the 10 s that an operator's supervisor gives us. */
 const STOP_WORK_MS = 6_000;
 const STOP_HTTP_MS = 3_000;
@@ -74,8 +108,10 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       // Another process with the right clock would take our leases for lapsed, and make our tries a second time.
       if (Math.abs(aheadMs) >= config.leaseMs / 5) log.warn({ aheadMs }, "clock.differs-from-database");
     };
-    const store = await openStore({ url, dataDir, durability, poolSize, heardClock });
-    undo.push(() => store.close());
+    const opened = await openStore({ url, dataDir, durability, poolSize, heardClock });
+    undo.push(() => opened.close());
+    const vault = openVault(config);
+    const store = await sealedStore(opened, vault, FIRST_ENVIRONMENT_ID, clock);
     const { environment, credentials: first } = await openFirstEnvironment({
       environments: store.environments,
       documents: store.documents,
@@ -103,11 +139,13 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       async () => new (await import("./channels/outbound-http.ts")).OutboundHttp({ guard, clock }),
     );
     undo.push(() => http.close());
-    const kinds = providerKinds({ guard, http, captured: store.captured, clock });
-    const outbound = outboundWebhookKind({ http, clock });
-    const endpointKinds = new Map([[outbound.provider, outbound]]);
+    const kinds = providerKinds({ guard, http, captured: store.captured, clock, describePush: pushMessage });
+    const toOperators = [outboundWebhookKind({ http, clock }), knockWebhookKind({ http, clock })];
+    const endpointKinds = new Map(toOperators.map((kind) => [kind.provider, kind]));
     const senders = new Senders({ kinds: new Map([...kinds, ...endpointKinds]), log });
     undo.push(() => senders.close());
+    const sandbox = openSandbox();
+    undo.push(() => sandbox.close());
 
     const engine = startEngine({
       store,
@@ -119,7 +157,11 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       senders,
       endpointKinds,
       describeMessage: (_via, record) => messageRecord(record),
-      languages: new Map([["elemental", elemental]]),
+      describeHappening,
+      languages: new Map([
+        ["elemental", elemental],
+        ["plain", plain],
+      ]),
       tracking: config.tracking === "on" ? lateLinks(publicUrl, environmentById) : null,
       publicMessageId: (_via, message) => publicMessageId({ ...message, messageId: message.id }),
       limits: {
@@ -130,6 +172,24 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
         pollMs: config.pollMs,
       },
       retention: { messagesMs: config.keepMessages, inboxMs: config.keepInbox, capturedMs: config.keepCaptured },
+      webhooks: {
+        vault,
+        http: endpointHttp({ http, version: VERSION, clock }),
+        sandbox,
+        spell: spellId,
+        describeTask,
+        tryTimeoutMs: config.webhookTimeoutMs,
+        retryWaitsMs: config.webhookRetryWaitsMs,
+        disableAfterMs: config.webhookDisableAfterMs,
+        maxEndpoints: config.maxEndpointsPerApplication,
+      },
+      workflows: {
+        language: knockLanguage(),
+        fetch: stepFetch(http),
+        describeParty,
+        spelling: { message: toMessageId, run: toUuid },
+        accountTimezone: config.timezone,
+      },
       deliver: config.roles.includes("deliver"),
     });
     let stopped: Promise<void> | null = null;
@@ -148,12 +208,15 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       log,
       ping: () => store.ping(),
       maxBodyBytes: config.maxBodyBytes,
+      unroutable: (error, url) => svixUnroutable(error, url) ?? knockUnroutable(error, url),
       metrics: async () =>
         (await import("./http/metrics.ts")).metricsOf({ hub, inFlight: () => engine.dispatcher.inFlight }),
     });
+    const visibility = new InboxVisibility({ documents: engine.documents, bus, clock });
     const courier: Courier = {
       engine,
       hub,
+      visibility,
       log,
       environmentById,
       findPrincipal: (credential) => credentials.findPrincipal(credential),
@@ -166,11 +229,62 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
         signatureKey: first.secretKey,
       },
     };
+    const knock: Knock = {
+      engine,
+      hub,
+      log,
+      clock,
+      environmentById,
+      findPrincipal: (credential) => credentials.findPrincipal(credential),
+      recallPrincipal: (credential) => credentials.recallPrincipal(credential),
+      createKey: async (environmentId) => (await credentials.createKey(environmentId, "published")).text,
+      tokens: new UserTokens({ documents: engine.documents, clock, bus }),
+      shelves: new Shelves(engine.documents, bus, clock),
+      onChanged: (listener) => bus.onChanged(listener),
+      visibility,
+      settings: {
+        get publicUrl() {
+          return publicUrl();
+        },
+      },
+    };
+    const svix: Svix = {
+      engine,
+      webhooks: engine.webhooks,
+      log,
+      clock,
+      environmentById,
+      openEnvironment: async (id, name) => {
+        const known = environmentById(id);
+        if (known !== undefined) return known;
+        const made = await ensureEnvironment(store.environments, engine.documents, clock, id, name);
+        await credentials.refresh();
+        return made;
+      },
+      findPrincipal: (credential) => credentials.findPrincipal(credential),
+      recallPrincipal: (credential) => credentials.recallPrincipal(credential),
+      tokens: new AccessTokens({ documents: engine.documents, clock }),
+      settings: {
+        get publicUrl() {
+          return publicUrl();
+        },
+        jwtSecret: config.svixJwtSecret,
+        secretKind: config.webhookSignature === "ed25519" ? "asymmetric" : "symmetric",
+        maxPayloadBytes: config.maxWebhookBodyBytes,
+      },
+    };
     const demo = config.demo === "on" || (config.demo === "auto" && LOOPBACK.has(config.host));
     if (config.roles.includes("api")) {
       adminRoutes(app, {
         engine,
         credentials,
+        listen: {
+          webhooks: engine.webhooks,
+          bus,
+          clock,
+          spell: spellId,
+          readAppId: (text) => fromKsuid("app", "app", text),
+        },
         get publicUrl() {
           return publicUrl();
         },
@@ -188,10 +302,24 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
         },
       });
       courierFacade(app, courier);
+      knockFacade(app, knock);
+      pushwooshFacade(app, {
+        engine,
+        log,
+        clock,
+        bus,
+        environmentByAppCode: (code) => credentials.environmentByAppCode(code),
+        findPrincipal: (credential) => credentials.findPrincipal(credential),
+        visibility,
+      });
+      svixFacade(app, svix);
+      portalRoutes(app);
     }
     undo.push(() => closeServer(app));
     if (config.roles.includes("realtime")) {
-      attachUpgrades(app.server, hub, courierSockets(courier), (error) => log.error({ err: error }, "upgrade.failed"));
+      attachUpgrades(app.server, hub, new Map([...courierSockets(courier), ...knockSockets(knock)]), (error) =>
+        log.error({ err: error }, "upgrade.failed"),
+      );
     }
     undo.push(() => hub.stop());
     await app.listen({ port: config.port, host: config.host });

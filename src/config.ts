@@ -44,6 +44,27 @@ function days(raw: string): number | null | undefined {
   return raw !== "" && Number.isFinite(value) && value > 0 ? value * 86_400_000 : undefined;
 }
 
+function hours(raw: string): number | undefined {
+  const value = Number(raw);
+  return raw !== "" && value >= 0 && value <= 8_760 ? value * 3_600_000 : undefined;
+}
+
+/** Seconds to milliseconds. */
+function waits(raw: string): readonly number[] | undefined {
+  if (raw === "none") return [];
+  const named = raw.split(",").map((part) => part.trim());
+  const good = named.length <= 30 && named.every((part) => /^\d+(\.\d+)?$/.test(part) && Number(part) <= 2_592_000);
+  return good ? named.map((part) => Math.round(Number(part) * 1000)) : undefined;
+}
+
+function zone(raw: string): string | undefined {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: raw }).resolvedOptions().timeZone === "" ? undefined : raw;
+  } catch {
+    return undefined;
+  }
+}
+
 function matching(pattern: RegExp) {
   return (raw: string): string | null | undefined => (raw === "" ? null : pattern.test(raw) ? raw : undefined);
 }
@@ -70,6 +91,18 @@ function networks(raw: string): readonly string[] | undefined {
     return rest.length === 0 && family !== 0 && /^\d+$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128);
   });
   return good ? named : undefined;
+}
+
+/** 32 bytes, as 64 hex digits or in base64. */
+function key(raw: string): Buffer | undefined {
+  if (/^[0-9a-f]{64}$/i.test(raw)) return Buffer.from(raw, "hex");
+  return /^[A-Za-z0-9+/_-]{43}=?$/.test(raw) ? Buffer.from(raw, "base64") : undefined;
+}
+
+function keys(raw: string): readonly Buffer[] | undefined {
+  if (raw === "") return [];
+  const read = raw.split(",").map((part) => key(part.trim()));
+  return read.every((one) => one !== undefined) ? read : undefined;
 }
 
 const setting = <T>(
@@ -153,6 +186,24 @@ export const SETTINGS = {
     "a UUID",
     matching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i),
   ),
+  encryptionKey: secret(
+    setting(
+      "CARILLON_ENCRYPTION_KEY",
+      "Seals secrets in the database, see [security.md](security.md). `openssl rand -hex 32` makes one. Unset: they are stored in the clear.",
+      "",
+      "32 bytes, as 64 hex digits or in base64",
+      (raw) => (raw === "" ? null : key(raw)),
+    ),
+  ),
+  oldEncryptionKeys: secret(
+    setting(
+      "CARILLON_OLD_ENCRYPTION_KEYS",
+      "Keys that still open what was sealed with them, comma-separated; until `carillon rotate-encryption-key` is done.",
+      "",
+      "keys as CARILLON_ENCRYPTION_KEY, comma-separated",
+      keys,
+    ),
+  ),
   allowNetworks: setting(
     "CARILLON_ALLOW_NETWORKS",
     "Private networks that outbound requests may reach all the same, comma-separated.",
@@ -166,6 +217,13 @@ export const SETTINGS = {
     "signed",
     "off, signed or open",
     oneOf("off", "signed", "open"),
+  ),
+  timezone: setting(
+    "CARILLON_TIMEZONE",
+    "Time zone of recipients that have none, for workflows' windows and schedules.",
+    "Etc/UTC",
+    "the name of a time zone, such as `Europe/Berlin`",
+    zone,
   ),
   tracking: setting(
     "CARILLON_TRACKING",
@@ -209,6 +267,57 @@ export const SETTINGS = {
     "30000",
     "100 to 600000",
     whole(100, 600_000),
+  ),
+  webhookTimeoutMs: setting(
+    "CARILLON_WEBHOOK_TIMEOUT_MS",
+    "Longest time for one try at an application's endpoint, the reading of its answer included, in milliseconds.",
+    "15000",
+    "100 to 60000",
+    whole(100, 60_000),
+  ),
+  webhookRetryWaitsMs: setting(
+    "CARILLON_WEBHOOK_RETRY_SECONDS",
+    "Waits between tries at an application's endpoint, in seconds, comma-separated; `none` makes one try only.",
+    "5,300,1800,7200,18000,36000,36000",
+    "up to 30 numbers of seconds, or none",
+    waits,
+  ),
+  webhookDisableAfterMs: setting(
+    "CARILLON_WEBHOOK_DISABLE_AFTER_HOURS",
+    "An endpoint at which a message's tries still end in vain so many hours after the first such message is disabled.",
+    "120",
+    "0 to 8760",
+    hours,
+  ),
+  webhookSignature: setting(
+    "CARILLON_WEBHOOK_SIGNATURE",
+    "Kind of the signing secrets that are generated for endpoints.",
+    "hmac256",
+    "hmac256 or ed25519",
+    oneOf("hmac256", "ed25519"),
+  ),
+  maxEndpointsPerApplication: setting(
+    "CARILLON_MAX_ENDPOINTS_PER_APPLICATION",
+    "Endpoints that an application may have.",
+    "1000",
+    "1 to 10000",
+    whole(1, 10_000),
+  ),
+  maxWebhookBodyBytes: setting(
+    "CARILLON_MAX_WEBHOOK_BODY_BYTES",
+    "Largest request body under /api/v1, messages to applications among them.",
+    "2097152",
+    "1024 to 104857600",
+    whole(1024, 104_857_600),
+  ),
+  svixJwtSecret: secret(
+    setting(
+      "CARILLON_SVIX_JWT_SECRET",
+      "Secret of signed tokens (HS256) that an organisation of an existing Svix server uses. Unset: such tokens are refused.",
+      "",
+      "8 to 500 visible characters",
+      matching(/^[\x21-\x7e]{8,500}$/),
+    ),
   ),
   leaseMs: setting(
     "CARILLON_LEASE_MS",
@@ -254,8 +363,8 @@ export const SETTINGS = {
   ),
 };
 
-/** Read by the tests only; named here so that a typo in any other name is found. */
-const TEST_VARIABLES = /^CARILLON_TEST_/;
+/** Read by the tests and by `carillon listen` only; named here so that a typo in any other name is found. */
+const OTHER_VARIABLES = /^CARILLON_(TEST_|URL$)/;
 
 /**
  * Reads the settings from environment variables. An empty variable counts as unset.
@@ -264,7 +373,7 @@ const TEST_VARIABLES = /^CARILLON_TEST_/;
 export function readConfig(env: { readonly [name: string]: string | undefined }): Config {
   const known = new Set(Object.values(SETTINGS).map((entry) => entry.env));
   for (const name of Object.keys(env)) {
-    if (!name.startsWith("CARILLON_") || known.has(name) || TEST_VARIABLES.test(name)) continue;
+    if (!name.startsWith("CARILLON_") || known.has(name) || OTHER_VARIABLES.test(name)) continue;
     throw new ConfigError(`${name} is not a setting of this version; \`carillon --help\` lists them all`);
   }
   const config: { [name: string]: unknown } = {};
@@ -279,6 +388,23 @@ export function readConfig(env: { readonly [name: string]: string | undefined })
     config[name] = value;
   }
   return config as Config;
+}
+
+/** The settings as they may be shown: of secrets only whether they are set, of a database's address no password. */
+export function shownConfig(config: Config): { readonly [name: string]: unknown } {
+  const entries = Object.entries(config).map(([name, value]): [string, unknown] => {
+    if (name === "databaseUrl") return [name, typeof value === "string" ? withoutSecrets(value) : value];
+    const isSecret = (SETTINGS as { readonly [name: string]: Setting<unknown> })[name]?.secret === true;
+    if (!isSecret || value === null) return [name, value];
+    return [name, Array.isArray(value) ? value.map(() => "(set)") : "(set)"];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** The address without user, password and parameters. */
+function withoutSecrets(databaseUrl: string): string {
+  const { protocol, host, pathname } = new URL(databaseUrl);
+  return `${protocol}//${host}${pathname}`;
 }
 
 /** The settings as text for `--help`. */

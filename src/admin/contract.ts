@@ -6,12 +6,15 @@ import { Refusal } from "../engine/refusal.ts";
 import type { Credentials } from "../http/credentials.ts";
 import type { Principal } from "../http/principal.ts";
 import { isId } from "../lib/ids.ts";
+import type { ListenDeps } from "./listen.ts";
 
 export interface Admin {
   readonly engine: Pick<Engine, "clock" | "environments" | "documents" | "captured">;
   readonly credentials: Credentials;
   /** Where browsers reach this server, without a trailing slash. */
   readonly publicUrl: string;
+  /** What `carillon listen` needs; without it there are no such paths. */
+  readonly listen?: ListenDeps;
 }
 
 declare module "fastify" {

@@ -7,20 +7,37 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import Type from "typebox";
 import { Refusal } from "../engine/refusal.ts";
 import { bodyOf } from "../http/body.ts";
+import { FACADE_SETTINGS, INBOX_VISIBILITY, KNOCK_SIGNING_KEY } from "../http/facade-documents.ts";
+import { ALL_SHOWN } from "../http/inbox-visibility.ts";
 import { isId, newId } from "../lib/ids.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { type Admin, listQuery, queryOf } from "./contract.ts";
-
-/** Keys that sign the tokens of Knock's users. Id is ours; body `{ publicKey }`, PEM. */
-export const KNOCK_SIGNING_KEY = "knock-signing-key";
-/** One document a facade, with its name as id. */
-export const FACADE_SETTINGS = "facade-settings";
+import { knockChannelRoutes } from "./knock-channels.ts";
+import { knockGuideOrderRoutes } from "./knock-guide-order.ts";
+import { knockVariableRoutes } from "./knock-variables.ts";
+import { KNOCK_WEBHOOKS, webhookAddressRoutes } from "./webhook-addresses.ts";
 
 const keyBody = bodyOf(Type.Object({ public_key: Type.String({ maxLength: 10_000 }) }));
 const knockBody = bodyOf(Type.Object({ enhanced_security: Type.Boolean() }));
-const pushwooshBody = bodyOf(Type.Object({ require_device_token: Type.Boolean() }));
+const SHOWN = Type.Optional(Type.Union([Type.Literal("all"), Type.Literal("own")]));
+const visibilityBody = bodyOf(Type.Object({ courier: SHOWN, knock: SHOWN, pushwoosh: SHOWN }));
+const pushwooshBody = bodyOf(
+  Type.Object({
+    // Has to be said every time: whoever sets another one must not open the door with it.
+    require_device_token: Type.Boolean(),
+    propagate_user_removals: Type.Optional(Type.Boolean()),
+    default_inbox_days: Type.Optional(Type.Union([Type.Integer({ minimum: 1, maximum: 30 }), Type.Null()])),
+  }),
+);
 
-export function facadeSettingsRoutes(app: FastifyInstance, { engine: { documents, clock } }: Admin): void {
+const PUSHWOOSH_UNSET = { require_device_token: false, propagate_user_removals: false, default_inbox_days: null };
+
+export function facadeSettingsRoutes(app: FastifyInstance, admin: Admin): void {
+  const { documents, clock } = admin.engine;
+  knockChannelRoutes(app, admin);
+  knockVariableRoutes(app, admin);
+  webhookAddressRoutes(app, admin, KNOCK_WEBHOOKS);
+  knockGuideOrderRoutes(app, admin);
   const environmentIn = (request: FastifyRequest) => request.operator.environment.id;
 
   app.get("/admin/knock/signing-keys", async (request) => {
@@ -58,10 +75,10 @@ export function facadeSettingsRoutes(app: FastifyInstance, { engine: { documents
   });
 
   const settings = (path: string, facade: string, unset: JsonObject, read: (body: unknown) => JsonObject): void => {
-    app.get(
-      path,
-      async (request) => (await documents.read(environmentIn(request), FACADE_SETTINGS, facade))?.body ?? unset,
-    );
+    app.get(path, async (request) => {
+      const document = await documents.read(environmentIn(request), FACADE_SETTINGS, facade);
+      return { ...unset, ...document?.body };
+    });
     app.put(path, async (request) => {
       const body = read(request.body);
       await documents.write(
@@ -75,8 +92,13 @@ export function facadeSettingsRoutes(app: FastifyInstance, { engine: { documents
   settings("/admin/knock/security", "knock", { enhanced_security: false }, (body) => {
     return { enhanced_security: knockBody(body).enhanced_security };
   });
-  settings("/admin/pushwoosh", "pushwoosh", { require_device_token: false }, (body) => {
-    return { require_device_token: pushwooshBody(body).require_device_token };
+  settings("/admin/inbox-visibility", INBOX_VISIBILITY, { ...ALL_SHOWN }, (body) => {
+    const { courier = "all", knock = "all", pushwoosh = "all" } = visibilityBody(body);
+    return { courier, knock, pushwoosh };
+  });
+  settings("/admin/pushwoosh", "pushwoosh", PUSHWOOSH_UNSET, (body) => {
+    const { require_device_token, propagate_user_removals = false, default_inbox_days = null } = pushwooshBody(body);
+    return { require_device_token, propagate_user_removals, default_inbox_days };
   });
 }
 

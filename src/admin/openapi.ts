@@ -1,7 +1,8 @@
 /** The description of `/admin`, served as `/openapi.json`. A test compares it with the routes that exist. */
 import { CHANNELS } from "../engine/model.ts";
+import { CHANNEL_TYPES } from "../engine/workflow/model.ts";
 import type { JsonObject } from "../lib/json.ts";
-import { OUTBOUND_EVENTS } from "./outbound-webhooks.ts";
+import { KNOCK_WEBHOOKS, OUTBOUND_WEBHOOKS, type WebhookAddresses } from "./webhook-addresses.ts";
 
 interface Operation {
   readonly method: "get" | "post" | "put" | "delete";
@@ -30,25 +31,65 @@ const ENVIRONMENT = fields({
   created_at: TIME,
 });
 const KEY = fields({ id: TEXT, mode: MODE, hint: TEXT, created_at: TIME });
-const EVENTS = { type: "array", items: { type: "string", enum: [...OUTBOUND_EVENTS] } };
-const WEBHOOK = fields({
-  id: TEXT,
-  url: TEXT,
-  has_secret: { type: "boolean" },
-  events: EVENTS,
+const SIGNING_KEY = fields({ id: TEXT, public_key: TEXT, created_at: TIME });
+const KNOCK_SECURITY = fields({ enhanced_security: { type: "boolean" } });
+const NULLABLE_TEXT = { type: ["string", "null"] };
+const CHANNEL_FIELDS = {
+  key: TEXT,
+  name: TEXT,
+  provider: { ...NULLABLE_TEXT, description: "A kind of provider or the id of one; null: what there is for the type" },
+  settings: {
+    type: "object",
+    description: "`sandbox_mode`, `conditions`, and of e-mail `from_address`, `link_tracking` and the like",
+  },
+};
+const CHANNEL_TYPE = { type: "string", enum: [...CHANNEL_TYPES] };
+const KNOCK_CHANNEL = fields({ id: TEXT, ...CHANNEL_FIELDS, type: CHANNEL_TYPE, created_at: TIME, updated_at: TIME });
+const VARIABLE_VALUE = { description: "Any JSON; of a secret null, once it is kept" };
+const VARIABLE = fields({
+  key: TEXT,
+  value: VARIABLE_VALUE,
+  secret: { type: "boolean" },
+  description: NULLABLE_TEXT,
   created_at: TIME,
   updated_at: TIME,
 });
-const WEBHOOK_BODY = {
+const PREFERENCES = {
   type: "object",
-  required: ["url"],
-  properties: { url: TEXT, secret: { type: ["string", "null"] }, events: EVENTS },
+  properties: Object.fromEntries(
+    ["workflows", "categories", "channel_types", "channels"].map((name) => [name, { type: "object" }]),
+  ),
 };
-const WEBHOOK_WRITTEN = fields({ id: TEXT, url: TEXT, secret: { type: ["string", "null"] }, events: EVENTS });
-
-const SIGNING_KEY = fields({ id: TEXT, public_key: TEXT, created_at: TIME });
-const KNOCK_SECURITY = fields({ enhanced_security: { type: "boolean" } });
-const PUSHWOOSH = fields({ require_device_token: { type: "boolean" } });
+const SHOWN = { type: "string", enum: ["all", "own"], default: "all" };
+const VISIBILITY = { type: "object", properties: { courier: SHOWN, knock: SHOWN, pushwoosh: SHOWN } };
+const GUIDE_KEYS = { type: "array", items: TEXT, maxItems: 500 };
+const GUIDE_ORDER = {
+  type: "object",
+  properties: {
+    display_sequence: { ...GUIDE_KEYS, description: "Those that are not named come last, the oldest first" },
+    unthrottled: { ...GUIDE_KEYS, description: "Neither wait for the interval nor begin one" },
+    display_interval: { type: ["integer", "null"], minimum: 0, description: "Seconds" },
+  },
+};
+const PUSHWOOSH = {
+  type: "object",
+  required: ["require_device_token"],
+  properties: {
+    require_device_token: { type: "boolean" },
+    propagate_user_removals: {
+      type: "boolean",
+      default: false,
+      description: "Whether clients are told of what a user deleted or archived elsewhere",
+    },
+    default_inbox_days: {
+      type: ["integer", "null"],
+      minimum: 1,
+      maximum: 30,
+      default: null,
+      description: "How long messages stay in the inbox that do not say; null: they do not enter it",
+    },
+  },
+};
 
 const OPERATIONS: readonly Operation[] = [
   {
@@ -102,32 +143,8 @@ const OPERATIONS: readonly Operation[] = [
     answer: { allOf: [KEY, fields({ key: TEXT })] },
   },
   { method: "delete", path: "/admin/keys/{id}", summary: "Revokes a secret key other than the one used", status: 204 },
-  {
-    method: "get",
-    path: "/admin/outbound-webhooks",
-    summary: "Addresses that are told what happens in the environment",
-    query: PAGING,
-    status: 200,
-    answer: pageOf(WEBHOOK),
-  },
-  {
-    method: "post",
-    path: "/admin/outbound-webhooks",
-    summary: "Adds an address; without a secret one is made, with null nothing is signed",
-    body: WEBHOOK_BODY,
-    status: 201,
-    answer: WEBHOOK_WRITTEN,
-  },
-  { method: "get", path: "/admin/outbound-webhooks/{id}", summary: "One of them", status: 200, answer: WEBHOOK },
-  {
-    method: "put",
-    path: "/admin/outbound-webhooks/{id}",
-    summary: "Replaces it; without a secret the old one stays",
-    body: WEBHOOK_BODY,
-    status: 200,
-    answer: WEBHOOK_WRITTEN,
-  },
-  { method: "delete", path: "/admin/outbound-webhooks/{id}", summary: "Removes it", status: 204 },
+  ...webhookOperations(OUTBOUND_WEBHOOKS, "what happens in the environment"),
+  ...webhookOperations(KNOCK_WEBHOOKS, "what happens to Knock's messages, runs and resources"),
   {
     method: "get",
     path: "/admin/knock/signing-keys",
@@ -162,6 +179,101 @@ const OPERATIONS: readonly Operation[] = [
   },
   {
     method: "get",
+    path: "/admin/knock/channels",
+    summary: "Channels that Knock's workflows name by their keys",
+    status: 200,
+    answer: listOf(KNOCK_CHANNEL),
+  },
+  {
+    method: "post",
+    path: "/admin/knock/channels",
+    summary: "Adds a channel",
+    body: { type: "object", required: ["key", "type"], properties: { ...CHANNEL_FIELDS, type: CHANNEL_TYPE } },
+    status: 201,
+    answer: KNOCK_CHANNEL,
+  },
+  { method: "get", path: "/admin/knock/channels/{id}", summary: "One of them", status: 200, answer: KNOCK_CHANNEL },
+  {
+    method: "put",
+    path: "/admin/knock/channels/{id}",
+    summary: "Changes what is given of it; its type stays",
+    body: { type: "object", properties: CHANNEL_FIELDS },
+    status: 200,
+    answer: KNOCK_CHANNEL,
+  },
+  {
+    method: "delete",
+    path: "/admin/knock/channels/{id}",
+    summary: "Removes it; the channel of the environment's feed stays",
+    status: 204,
+  },
+  {
+    method: "get",
+    path: "/admin/knock/variables",
+    summary: "Variables of Knock's templates, under `vars`",
+    status: 200,
+    answer: listOf(VARIABLE),
+  },
+  {
+    method: "put",
+    path: "/admin/knock/variables/{key}",
+    summary: "Adds or replaces a variable; a secret one is never shown",
+    body: {
+      type: "object",
+      required: ["value"],
+      properties: { value: VARIABLE_VALUE, secret: { type: "boolean", default: false }, description: NULLABLE_TEXT },
+    },
+    status: 200,
+    answer: VARIABLE,
+  },
+  { method: "delete", path: "/admin/knock/variables/{key}", summary: "Removes it", status: 204 },
+  {
+    method: "get",
+    path: "/admin/knock/preferences",
+    summary: "The preferences that Knock's users and objects have until they choose",
+    status: 200,
+    answer: PREFERENCES,
+  },
+  {
+    method: "put",
+    path: "/admin/knock/preferences",
+    summary: "Replaces them",
+    body: PREFERENCES,
+    status: 200,
+    answer: PREFERENCES,
+  },
+  {
+    method: "get",
+    path: "/admin/inbox-visibility",
+    summary: "Which items of inboxes each facade shows: all, or only those sent through it",
+    status: 200,
+    answer: VISIBILITY,
+  },
+  {
+    method: "put",
+    path: "/admin/inbox-visibility",
+    summary: "Sets it; a facade that is not named shows all",
+    body: VISIBILITY,
+    status: 200,
+    answer: VISIBILITY,
+  },
+  {
+    method: "get",
+    path: "/admin/knock/guide-order",
+    summary: "In which order Knock's guides are shown, and how far apart",
+    status: 200,
+    answer: GUIDE_ORDER,
+  },
+  {
+    method: "put",
+    path: "/admin/knock/guide-order",
+    summary: "Replaces it",
+    body: GUIDE_ORDER,
+    status: 200,
+    answer: GUIDE_ORDER,
+  },
+  {
+    method: "get",
     path: "/admin/pushwoosh",
     summary: "Whether Pushwoosh's calls need a device token",
     status: 200,
@@ -177,10 +289,68 @@ const OPERATIONS: readonly Operation[] = [
   },
 ];
 
-/** @param publicUrl where the server is reached. */
-export function openApi(publicUrl: string): JsonObject {
+const NAMES = { type: "array", items: TEXT, minItems: 1, maxItems: 100 };
+const PLACE = fields({ after: TEXT, seen: { type: "array", items: TEXT } });
+const LISTEN_FILTER = {
+  event_types: { ...NAMES, description: "Absent: all" },
+  channels: { ...NAMES, description: "Messages that carry one of them; absent: all" },
+};
+
+const LISTEN_OPERATIONS: readonly Operation[] = [
+  {
+    method: "post",
+    path: "/admin/listen",
+    summary: "Where to begin to hear the messages of an application: of the only one, unless it is named",
+    body: { type: "object", properties: { app: { ...TEXT, description: "Id or uid" }, ...LISTEN_FILTER } },
+    status: 200,
+    answer: fields({ app: fields({ id: TEXT, uid: { type: ["string", "null"] }, name: TEXT }), place: PLACE }),
+  },
+  {
+    method: "post",
+    path: "/admin/listen/messages",
+    summary: "Messages that have come since; waits for one, and answers with the place to go on from",
+    body: {
+      type: "object",
+      required: ["app", "place"],
+      properties: {
+        app: TEXT,
+        ...LISTEN_FILTER,
+        place: PLACE,
+        wait_ms: { type: "integer", minimum: 0, maximum: 30_000, default: 0 },
+      },
+    },
+    status: 200,
+    answer: fields({
+      items: {
+        type: "array",
+        items: fields({
+          id: TEXT,
+          event_id: { type: ["string", "null"] },
+          event_type: TEXT,
+          channels: { type: ["array", "null"], items: TEXT },
+          payload: {
+            type: ["string", "null"],
+            description: "The very text of the JSON; null when it is no longer kept",
+          },
+          raw: { type: ["string", "null"], description: "Sent in its place" },
+          parameters: { type: ["object", "null"] },
+          deliver_at: { type: ["string", "null"], format: "date-time" },
+          created_at: TIME,
+        }),
+      },
+      place: PLACE,
+      header_names: { type: "string", enum: ["both", "svix", "standard"] },
+    }),
+  },
+];
+
+/**
+ * @param publicUrl where the server is reached.
+ * @param listens whether the paths of `carillon listen` are there.
+ */
+export function openApi(publicUrl: string, listens: boolean): JsonObject {
   const paths: Record<string, Record<string, JsonObject>> = {};
-  for (const operation of OPERATIONS) {
+  for (const operation of listens ? [...OPERATIONS, ...LISTEN_OPERATIONS] : OPERATIONS) {
     paths[operation.path] ??= {};
     (paths[operation.path] as Record<string, JsonObject>)[operation.method] = describe(operation);
   }
@@ -198,7 +368,9 @@ export function openApi(publicUrl: string): JsonObject {
 }
 
 function describe({ path, summary, query, body, status, answer }: Operation): JsonObject {
-  const inPath = path.includes("{id}") ? [{ name: "id", in: "path", required: true, schema: TEXT }] : [];
+  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => {
+    return { name, in: "path", required: true, schema: TEXT };
+  });
   const inQuery = Object.entries(query ?? {}).map(([name, schema]) => ({ name, in: "query", schema }));
   return {
     summary,
@@ -219,6 +391,55 @@ function fields(properties: { readonly [name: string]: JsonObject }): JsonObject
   return { type: "object", required: Object.keys(properties), properties };
 }
 
+function listOf(item: JsonObject): JsonObject {
+  return fields({ items: { type: "array", items: item } });
+}
+
 function pageOf(item: JsonObject): JsonObject {
   return fields({ items: { type: "array", items: item }, next: { type: ["string", "null"] } });
+}
+
+/** Addresses that are told of events; the two kinds of them differ in their events only. */
+function webhookOperations({ path, events: types }: WebhookAddresses, of: string): readonly Operation[] {
+  const events = { type: "array", items: { type: "string", enum: [...types] }, description: "Empty: all" };
+  const secret = { type: ["string", "null"] };
+  const shown = fields({
+    id: { type: "string" },
+    url: { type: "string" },
+    has_secret: { type: "boolean" },
+    events,
+    created_at: { type: "string", format: "date-time" },
+    updated_at: { type: "string", format: "date-time" },
+  });
+  const body = { type: "object", required: ["url"], properties: { url: { type: "string" }, secret, events } };
+  const written = fields({ id: { type: "string" }, url: { type: "string" }, secret, events });
+  const one = `${path}/{id}`;
+  return [
+    {
+      method: "get",
+      path,
+      summary: `Addresses that are told ${of}`,
+      query: PAGING,
+      status: 200,
+      answer: pageOf(shown),
+    },
+    {
+      method: "post",
+      path,
+      summary: "Adds an address; without a secret one is made, with null nothing is signed",
+      body,
+      status: 201,
+      answer: written,
+    },
+    { method: "get", path: one, summary: "One of them", status: 200, answer: shown },
+    {
+      method: "put",
+      path: one,
+      summary: "Replaces it; without a secret the old one stays",
+      body,
+      status: 200,
+      answer: written,
+    },
+    { method: "delete", path: one, summary: "Removes it", status: 204 },
+  ];
 }

@@ -12,8 +12,9 @@ import type { Principal } from "../http/principal.ts";
 import { fromHex, isId } from "../lib/ids.ts";
 import { type Admin, listQuery, queryOf } from "./contract.ts";
 import { facadeSettingsRoutes } from "./facade-settings.ts";
+import { listenRoutes } from "./listen.ts";
 import { openApi } from "./openapi.ts";
-import { outboundWebhookRoutes } from "./outbound-webhooks.ts";
+import { OUTBOUND_WEBHOOKS, webhookAddressRoutes } from "./webhook-addresses.ts";
 
 const MODES = ["published", "draft", "mock"] as const;
 const Mode = Type.Unsafe<(typeof MODES)[number]>({ type: "string", enum: MODES });
@@ -25,7 +26,7 @@ const keyBody = bodyOf(Type.Object({ mode: Type.Optional(Mode) }));
 
 /** Registers `/admin` and `/openapi.json` in a scope of their own. */
 export function adminRoutes(app: FastifyInstance, admin: Admin): void {
-  app.get("/openapi.json", () => openApi(admin.publicUrl));
+  app.get("/openapi.json", () => openApi(admin.publicUrl, admin.listen !== undefined));
   app.register(async (scope) => {
     // Set for every request by the hook below; null never meets a handler.
     scope.decorateRequest("operator", null as never);
@@ -35,8 +36,9 @@ export function adminRoutes(app: FastifyInstance, admin: Admin): void {
     capturedRoutes(scope, admin);
     environmentRoutes(scope, admin);
     keyRoutes(scope, admin);
-    outboundWebhookRoutes(scope, admin);
+    webhookAddressRoutes(scope, admin, OUTBOUND_WEBHOOKS);
     facadeSettingsRoutes(scope, admin);
+    if (admin.listen !== undefined) listenRoutes(scope, admin.listen);
     scope.get("/admin/client-config", (request) => {
       const { publicKey, appCode, feedId } = request.operator.environment;
       return { public_key: publicKey, app_code: appCode, feed_id: feedId, apiUrls: apiUrls(admin.publicUrl) };

@@ -45,7 +45,8 @@ export function chatAddress(profile: JsonObject): JsonObject | null {
   ) {
     targets.ms_teams = teams;
   }
-  if (isObject(discord) && namesOne(discord, "channel_id", "user_id")) targets.discord = discord;
+  if (isObject(discord) && (namesOne(discord, "channel_id", "user_id") || hasWebhook(discord)))
+    targets.discord = discord;
   if (isObject(intercom) && isObject(intercom.to) && namesOne(intercom.to, "id")) targets.intercom = intercom;
   const psid = filled(facebookPSID);
   if (psid !== null) targets.facebookPSID = psid;

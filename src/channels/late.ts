@@ -10,14 +10,17 @@ export type Outbound = Pick<OutboundHttp, "request" | "close">;
 
 /** @param open is called once, with the first request; when it rejects, so does every request. */
 export function lateOutbound(open: () => Promise<Outbound>): Outbound {
-  let opened: Promise<Outbound> | null = null;
+  let opening: Promise<Outbound> | null = null;
+  let opened: Outbound | null = null;
+  const openAndRequest: Outbound["request"] = async (request) => {
+    opening ??= open();
+    opened = await opening;
+    return await opened.request(request);
+  };
   return {
-    async request(request) {
-      opened ??= open();
-      return await (await opened).request(request);
-    },
+    request: (request) => (opened === null ? openAndRequest(request) : opened.request(request)),
     async close() {
-      if (opened !== null) await (await opened).close();
+      if (opening !== null) await (await opening).close();
     },
   };
 }

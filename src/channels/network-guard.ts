@@ -1,16 +1,8 @@
-import { lookup as systemLookup } from "node:dns/promises";
 import { connect, isIP, type LookupFunction, type Socket } from "node:net";
 import ipaddr from "ipaddr.js";
 import { Refusal } from "../engine/refusal.ts";
 import type { Millis } from "../lib/clock.ts";
-
-export interface ResolvedAddress {
-  readonly address: string;
-  readonly family: number;
-}
-
-/** Finds the addresses of a name. Rejects when there are none. */
-export type Resolve = (hostname: string) => Promise<readonly ResolvedAddress[]>;
+import { NameResolver, type Resolve, type ResolvedAddress } from "./name-resolver.ts";
 
 /** The policy forbids the address. Not a fault of the network: another try cannot help. */
 export class AddressRefused extends Error {
@@ -42,7 +34,7 @@ export class NetworkGuard {
    */
   constructor({
     allowNetworks = [],
-    resolve = resolveBySystem,
+    resolve = new NameResolver().resolve,
   }: {
     readonly allowNetworks?: readonly string[];
     readonly resolve?: Resolve;
@@ -129,9 +121,6 @@ export class NetworkGuard {
     return this.#allowed.some(([network, bits]) => isWithin(address, network, bits));
   }
 }
-
-/** getaddrinfo rather than a DNS client of our own: it alone knows the machine's hosts file and search domains. */
-const resolveBySystem: Resolve = (hostname) => systemLookup(hostname, { all: true, order: "verbatim" });
 
 /** `public`, or the name of what the address is instead. */
 function kindOf(address: Address): string {

@@ -3,7 +3,8 @@ import { createServer } from "node:net";
 import { type TestContext, test } from "node:test";
 import { type HttpReceiver, httpReceiver } from "../../test/support/http-receiver.ts";
 import { FakeClock, systemClock } from "../lib/clock.ts";
-import { NetworkGuard, type Resolve } from "./network-guard.ts";
+import type { Resolve } from "./name-resolver.ts";
+import { NetworkGuard } from "./network-guard.ts";
 import { OutboundHttp, type OutboundLimits } from "./outbound-http.ts";
 
 interface World {
@@ -173,7 +174,12 @@ test("a receiver that never answers is given up at the deadline", async (t) => {
   const result = http.request({ method: "POST", url: hook.url, timeoutMs: 5_000 });
   await hook.received(1);
   clock.advance(5_000);
-  assert.deepEqual(await result, { kind: "unreachable", reason: "no answer within 5000 ms", durationMs: 5_000 });
+  assert.deepEqual(await result, {
+    kind: "unreachable",
+    reason: "no answer within 5000 ms",
+    why: "deadline",
+    durationMs: 5_000,
+  });
 });
 
 test("a body that never ends does not hold us past the deadline; its status counts", async (t) => {
@@ -291,11 +297,14 @@ test("waiting for a connection counts against the deadline, and the place in the
 });
 
 test("an idle origin makes room for a new one; busy ones do not", async (t) => {
-  const { hook, http } = await world(t, { limits: { maxOrigins: 1 } });
+  const { hook, http } = await world(t, { limits: { maxConnections: 1 } });
   const other = await httpReceiver();
   t.after(() => other.close());
   await http.request({ method: "POST", url: hook.url });
+  // A connection rests for a turn after an answer before it counts as idle.
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
   assert.equal((await http.request({ method: "POST", url: other.url })).kind, "answered");
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
   other.answer("hang");
   const giveUp = new AbortController();
   const busy = http.request({ method: "POST", url: other.url, signal: giveUp.signal });
@@ -314,4 +323,78 @@ test("closing answers what is under way and refuses what comes after", async () 
   assert.equal((await under).kind, "unreachable");
   assert.equal((await http.request({ method: "POST", url: hook.url })).kind, "unreachable");
   await hook.close();
+});
+
+test("who waits for a connection gets one as soon as others are done", async (t) => {
+  const { hook, http } = await world(t, { limits: { connectionsPerOrigin: 2 } });
+  const results = await Promise.all(
+    Array.from({ length: 20 }, () => http.request({ method: "POST", url: hook.url, body: "x" })),
+  );
+  assert.ok(results.every((result) => result.kind === "answered"));
+  assert.equal(hook.connections, 2);
+  // Also when a connection ends with each answer.
+  hook.answer({ headers: { connection: "close" } });
+  await Promise.all(Array.from({ length: 10 }, () => http.request({ method: "POST", url: hook.url, body: "x" })));
+  assert.equal(hook.requests.length, 30);
+});
+
+test("who need not wait never does, and takes nothing from those who must", async (t) => {
+  const { hook, http } = await world(t, { limits: { connectionsPerOrigin: 1, inFlightPerOrigin: 2 } });
+  hook.answer("hang");
+  const giveUp = new AbortController();
+  const { signal } = giveUp;
+  const impatient = Array.from({ length: 10 }, () =>
+    http.request({ method: "POST", url: hook.url, mayWait: false, signal }),
+  );
+  await hook.received(10);
+  hook.answer({ status: 204 });
+  const patient = await http.request({ method: "POST", url: hook.url });
+  assert.ok(patient.kind === "answered" && patient.status === 204);
+  giveUp.abort();
+  for (const result of await Promise.all(impatient))
+    assert.ok(result.kind === "unreachable" && result.why === "given-up");
+});
+
+test("a connection is not used for longer than five minutes, however busy it is", async (t) => {
+  const { hook, http, clock } = await world(t);
+  await http.request({ method: "POST", url: hook.url });
+  clock.advance(299_000);
+  await http.request({ method: "POST", url: hook.url });
+  assert.equal(hook.connections, 1);
+  clock.advance(1_000);
+  await http.request({ method: "POST", url: hook.url });
+  assert.equal(hook.connections, 2);
+});
+
+test("only so many connections are kept without use, the latest used", async (t) => {
+  const { hook, http } = await world(t, { limits: { maxIdleConnections: 1 } });
+  const other = await httpReceiver();
+  t.after(() => other.close());
+  await http.request({ method: "POST", url: hook.url });
+  await http.request({ method: "POST", url: other.url });
+  await http.request({ method: "POST", url: other.url });
+  await http.request({ method: "POST", url: hook.url });
+  assert.deepEqual([hook.connections, other.connections], [2, 1]);
+});
+
+test("a fresh connection is opened although another one is idle", async (t) => {
+  const { hook, http } = await world(t);
+  await http.request({ method: "POST", url: hook.url });
+  await http.request({ method: "POST", url: hook.url, fresh: true });
+  assert.equal(hook.connections, 2);
+});
+
+test("requests under one signal are many, and the signal is listened to once", async (t) => {
+  const { hook, http } = await world(t);
+  const giveUp = new AbortController();
+  let listeners = 0;
+  const { signal } = giveUp;
+  const listen = signal.addEventListener.bind(signal);
+  signal.addEventListener = (...args: Parameters<typeof listen>) => {
+    listeners++;
+    listen(...args);
+  };
+  await Promise.all(Array.from({ length: 50 }, () => http.request({ method: "POST", url: hook.url, signal })));
+  await http.request({ method: "POST", url: hook.url, signal });
+  assert.equal(listeners, 1);
 });

@@ -1,5 +1,5 @@
 /** Deliveries and providers for the tests of this folder. */
-import type { Delivery, Provider, Rendered } from "../engine/model.ts";
+import type { Delivery, Provider, Rendered, StepOrigin } from "../engine/model.ts";
 import type { Outgoing } from "../engine/ports.ts";
 import type { JsonObject } from "../lib/json.ts";
 
@@ -14,6 +14,7 @@ export interface Wanted {
   readonly content?: Partial<Rendered>;
   readonly override?: JsonObject | null;
   readonly data?: JsonObject;
+  readonly origin?: StepOrigin;
   readonly signal?: AbortSignal;
   readonly updatedAt?: number;
 }
@@ -70,6 +71,7 @@ export function outgoing(wanted: Wanted = {}): Outgoing {
       data: wanted.data ?? {},
       viaTenant: false,
       requestId: "req_1",
+      ...(wanted.origin === undefined ? {} : { origin: wanted.origin }),
     },
     provider: {
       id: providerId,

@@ -15,7 +15,13 @@ const nowhere: CaptureStore = {
   list: async () => ({ items: [], next: null }),
   clear: async () => {},
 };
-const kinds = providerKinds({ guard, clock, http: new OutboundHttp({ guard, clock }), captured: nowhere });
+const kinds = providerKinds({
+  guard,
+  clock,
+  http: new OutboundHttp({ guard, clock }),
+  captured: nowhere,
+  describePush: () => ({ text: "{}", until: null }),
+});
 
 function kind(key: string): ProviderKind {
   const found = kinds.get(key);
@@ -30,6 +36,7 @@ test("every channel has a provider, and only the inbox has no sender", () => {
       ["courier", "inbox", true],
       ["smtp", "email", false],
       ["webhook", "webhook", false],
+      ["web-push", "push", false],
       ["capture-email", "email", false],
       ["capture-sms", "sms", false],
       ["capture-push", "push", false],
@@ -49,10 +56,17 @@ test("a static webhook reaches recipients who have none of their own", () => {
   assert.equal(kind("webhook").address({}, { ...facts, settings: {} }), null);
 });
 
+const VAPID = {
+  vapid_public_key: Buffer.alloc(65, 4).toString("base64url"),
+  vapid_private_key: Buffer.alloc(32, 1).toString("base64url"),
+  subject: "mailto:ops@example.com",
+};
 const GOOD = { host: "mail.example.com", port: 587, from: "A <a@example.com>" };
 
 test("settings that are right pass", () => {
   checkSettings(kind("smtp"), { ...GOOD, secure: false, starttls: "off", username: "u", password: "p" });
+  checkSettings(kind("web-push"), VAPID);
+  checkSettings(kind("web-push"), { ...VAPID, subject: "https://example.com/contact" });
   checkSettings(kind("webhook"), {});
   checkSettings(kind("webhook"), { url: "https://x.example/y", authentication: "bearer", token: "t" });
 });
@@ -78,6 +92,11 @@ for (const [key, settings, field] of [
   ["webhook", { url: "http://u:p@x.example" }, "settings.url"],
   ["webhook", { authentication: "oauth" }, "settings.authentication"],
   ["courier", { anything: 1 }, "settings.anything"],
+  ["web-push", { ...VAPID, vapid_public_key: `${VAPID.vapid_public_key}=` }, "settings.vapid_public_key"],
+  ["web-push", { ...VAPID, vapid_private_key: "short" }, "settings.vapid_private_key"],
+  ["web-push", { ...VAPID, vapid_private_key: "" }, "settings.vapid_private_key"],
+  ["web-push", { ...VAPID, subject: "ann@example.com" }, "settings.subject"],
+  ["web-push", { ...VAPID, subject: null }, "settings.subject"],
 ] as readonly (readonly [string, JsonObject, string])[]) {
   test(`${key} settings ${JSON.stringify(settings).slice(0, 60)} are refused for ${field}`, () => {
     assert.throws(() => checkSettings(kind(key), settings), { name: "Refusal", code: "invalid", field });

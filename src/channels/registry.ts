@@ -6,6 +6,7 @@ import { chatAddress, emailAddress, pushAddress, smsAddress, webhookAddress } fr
 import { type CapturedChannel, openCapture } from "./capture.ts";
 import { lateSender, type Outbound } from "./late.ts";
 import type { NetworkGuard } from "./network-guard.ts";
+import { type DescribePush, openWebPush, webPushAddress } from "./push/web-push.ts";
 import { openWebhook } from "./webhook/webhook.ts";
 
 export interface ChannelDeps {
@@ -13,6 +14,8 @@ export interface ChannelDeps {
   readonly http: Outbound;
   readonly captured: CaptureStore;
   readonly clock: Clock;
+  /** Spells web pushes as the service workers of the pages read them. */
+  readonly describePush: DescribePush;
 }
 
 /** @returns the kinds by key, in the order in which a catalogue lists them. */
@@ -61,6 +64,15 @@ export function providerKinds(deps: ChannelDeps): ReadonlyMap<ProviderKindName, 
       address: (profile, { settings }) => webhookAddress(profile, settings),
       open: (provider) => openWebhook(provider, deps),
     },
+    {
+      provider: "web-push",
+      channel: "push",
+      name: "Web push",
+      description: "Pushes to browsers, through the push services that they subscribed at.",
+      settings: WEB_PUSH_SETTINGS,
+      address: (_, { tokens }) => webPushAddress(tokens, deps.clock.now()),
+      open: (provider) => openWebPush(provider, deps),
+    },
     capture("email", "Captured email", { from: optional("Sender to note with what is kept.") }),
     capture("sms", "Captured SMS", { from: optional("Sender to note with what is kept.") }),
     capture("push", "Captured push", {}),
@@ -99,6 +111,25 @@ const WEBHOOK_SETTINGS: ProviderKind["settings"] = {
   username: optional("For basic authentication."),
   password: { ...optional("For basic authentication."), secret: true },
   token: { ...optional("For bearer authentication."), secret: true },
+};
+
+const WEB_PUSH_SETTINGS: ProviderKind["settings"] = {
+  vapid_public_key: {
+    type: "string",
+    required: true,
+    description: "What browsers subscribe with, 65 bytes in base64url. Another one makes them subscribe anew.",
+  },
+  vapid_private_key: {
+    type: "string",
+    required: true,
+    secret: true,
+    description: "The key that belongs to it, 32 bytes in base64url.",
+  },
+  subject: {
+    type: "string",
+    required: true,
+    description: "Whom a push service may ask: `mailto:you@example.com` or an https address.",
+  },
 };
 
 function optional(description: string): SettingField {

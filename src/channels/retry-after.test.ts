@@ -7,7 +7,7 @@ const NOW = Date.UTC(2026, 0, 5, 12);
 test("seconds count from now", () => {
   assert.equal(retryAfter("120", NOW), NOW + 120_000);
   assert.equal(retryAfter(" 0 ", NOW), NOW);
-  assert.equal(retryAfter("1.5", NOW), NOW + 1_500);
+  assert.equal(retryAfter("1.5", NOW), NOW + 2_000);
 });
 
 test("all three forms of an HTTP date name their moment", () => {

@@ -1,12 +1,14 @@
-import { ConfigError, readConfig, settingsHelp, settingsMarkdown } from "../config.ts";
+import { ConfigError, readConfig, settingsHelp, settingsMarkdown, shownConfig } from "../config.ts";
 import { Refusal } from "../engine/refusal.ts";
 
-const HELP = `carillon – one self-hosted notification server that speaks vendors' wire protocols (today: Courier)
+const HELP = `carillon – one self-hosted notification server that speaks vendors' wire protocols (today: Courier and Svix)
 
 Usage: carillon <command>
 
   serve                     run the server
   keys                      print the first environment's credentials
+  listen <url>              forward an application's webhooks to this machine; \`carillon listen --help\` says more
+  rotate-encryption-key     seal every secret in the database with CARILLON_ENCRYPTION_KEY
   check-config [--markdown] check the settings and print them (or their documentation) without starting
   help                      print this text
 
@@ -35,7 +37,8 @@ export async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv
     );
     return 1;
   }
-  if (stray !== undefined && ["serve", "keys", "check-config"].includes(command)) {
+  if (command === "listen") return await (await import("./listen.ts")).listen(rest, env);
+  if (stray !== undefined && ["serve", "keys", "check-config", "rotate-encryption-key"].includes(command)) {
     process.stderr.write(`carillon: ${command} takes no ${JSON.stringify(stray)}; try \`carillon help\`\n`);
     return 2;
   }
@@ -45,6 +48,8 @@ export async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv
         return await (await import("./serve.ts")).serve(readConfig(env));
       case "keys":
         return await (await import("./keys.ts")).printKeys(readConfig(env));
+      case "rotate-encryption-key":
+        return await (await import("./rotate-encryption-key.ts")).rotateEncryptionKey(readConfig(env));
       case "check-config":
         return checkConfig(rest, env);
     }
@@ -68,23 +73,11 @@ function reasonOf(error: unknown): string {
   return detail === undefined ? error.message : `${error.message} (${detail})`;
 }
 
-/** The address without user, password and parameters. */
-function withoutSecrets(databaseUrl: string): string {
-  const { protocol, host, pathname } = new URL(databaseUrl);
-  return `${protocol}//${host}${pathname}`;
-}
-
 function checkConfig(args: readonly string[], env: NodeJS.ProcessEnv): number {
   if (args.includes("--markdown")) {
     process.stdout.write(settingsMarkdown());
     return 0;
   }
-  const { secretKey, databaseUrl, ...config } = readConfig(env);
-  const shown = {
-    ...config,
-    secretKey: secretKey === null ? null : "(set)",
-    databaseUrl: databaseUrl === null ? null : withoutSecrets(databaseUrl),
-  };
-  process.stdout.write(`${JSON.stringify(shown, null, 2)}\n`);
+  process.stdout.write(`${JSON.stringify(shownConfig(readConfig(env)), null, 2)}\n`);
   return 0;
 }

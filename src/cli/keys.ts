@@ -1,13 +1,16 @@
 import type { Config } from "../config.ts";
-import { openFirstEnvironment } from "../http/environments.ts";
+import { sealedStore } from "../engine/sealed-store.ts";
+import { FIRST_ENVIRONMENT_ID, openFirstEnvironment } from "../http/environments.ts";
 import { systemClock } from "../lib/clock.ts";
+import { openVault } from "../lib/vault.ts";
 import { openStore } from "../storage/store.ts";
 
 /** Prints the first environment's credentials, making them if the server has never run. @returns the exit code. */
 export async function printKeys(config: Config): Promise<number> {
   const { databaseUrl: url, dataDir, durability } = config;
-  const store = await openStore({ url, dataDir, durability, poolSize: 1 });
+  const opened = await openStore({ url, dataDir, durability, poolSize: 1 });
   try {
+    const store = await sealedStore(opened, openVault(config), FIRST_ENVIRONMENT_ID, systemClock);
     const { credentials } = await openFirstEnvironment({
       environments: store.environments,
       documents: store.documents,
@@ -29,6 +32,6 @@ export async function printKeys(config: Config): Promise<number> {
     );
     return 0;
   } finally {
-    await store.close();
+    await opened.close();
   }
 }

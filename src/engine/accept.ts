@@ -8,6 +8,10 @@ import type { Acceptance, Accepted, Bus, InboxEvent, Planned, RecipientFacts, St
 import { Refusal } from "./refusal.ts";
 import type { Target } from "./target.ts";
 import { targetOfUser } from "./target.ts";
+import { type PartyRef, partyKey } from "./workflow/model.ts";
+import { type Begun, partiesOf, type TriggerSurroundings } from "./workflow/plan-run.ts";
+import type { PartyFacts } from "./workflow/ports.ts";
+import type { RunPlanner } from "./workflow/run-planner.ts";
 
 /** A request with at most so many recipients, all of them named, is expanded in the commit that accepts it. */
 export const INLINE_RECIPIENTS = 100;
@@ -25,17 +29,35 @@ interface Call {
   readonly idempotency: Acceptance["idempotency"];
 }
 
+/** What is known of those whom the calls of a turn are about. An Error for whom the database cannot look up. */
+interface TurnFacts {
+  readonly users: ReadonlyMap<string, RecipientFacts | Error>;
+  /** Of triggers. */
+  readonly parties: ReadonlyMap<string, PartyFacts | Error>;
+  readonly begun: Begun;
+  readonly surroundings: Map<string, TriggerSurroundings>;
+}
+
 /** Takes requests in. Callers who come in one turn of the event loop share their reads and their commit. */
 export class Acceptor {
   readonly #store: Store;
   readonly #deps: PlanningDeps;
+  readonly #runs: RunPlanner;
   readonly #bus: Bus;
   readonly #log: Logger;
   readonly #batcher: TurnBatcher<Call, Accepted | Error>;
 
-  constructor(store: Store, deps: PlanningDeps, bus: Bus, log: Logger, limits: { readonly maxBatch: number }) {
+  constructor(
+    store: Store,
+    deps: PlanningDeps,
+    runs: RunPlanner,
+    bus: Bus,
+    log: Logger,
+    limits: { readonly maxBatch: number },
+  ) {
     this.#store = store;
     this.#deps = deps;
+    this.#runs = runs;
     this.#bus = bus;
     this.#log = log;
     this.#batcher = new TurnBatcher((calls) => this.#acceptAll(calls), limits.maxBatch);
@@ -78,7 +100,14 @@ export class Acceptor {
   }
 
   async #acceptAll(calls: readonly Call[]): Promise<readonly (Accepted | Error)[]> {
-    const facts = await readFacts(this.#store, calls);
+    const triggers = calls.filter(isTrigger);
+    const sends = triggers.length === 0 ? calls : calls.filter((call) => !isTrigger(call));
+    const facts: TurnFacts = {
+      users: await readFacts(this.#store, sends),
+      parties: await readParties(this.#runs, triggers),
+      begun: new Set(),
+      surroundings: new Map(),
+    };
     const acceptances: (Acceptance | Error)[] = [];
     const slice = new TimeSlice(SLICE_MS);
     for (const call of calls) {
@@ -97,28 +126,45 @@ export class Acceptor {
   }
 
   /** A request that cannot be planned fails alone; those that came in the same turn go on. */
-  async #plan(call: Call, facts: ReadonlyMap<string, RecipientFacts | Error>): Promise<Acceptance | Error> {
+  async #plan(call: Call, facts: TurnFacts): Promise<Acceptance | Error> {
     const { request, targets } = call;
     try {
       const planned: Planned[] = [];
       if (targets.length > 0) {
-        const context = await requestContext(request, this.#deps);
+        const plan = isTrigger(call) ? await this.#planRuns(call, facts) : await this.#planMessages(call, facts);
         const slice = new TimeSlice(INLINE_PLANNING_MS);
         for (const target of targets) {
           if (planned.length > 0 && slice.over) {
             return { request: { ...request, state: "expanding" }, planned: [], idempotency: call.idempotency };
           }
           const id: MessageId = targets.length === 1 ? withPrefix("msg", request.id) : newId("msg", request.createdAt);
-          const known =
-            target.userId === null ? null : (facts.get(factsKey(request.environmentId, target.userId)) ?? null);
-          if (known instanceof Error) return known;
-          planned.push(await planMessage(context, target, known, id, null, this.#deps));
+          planned.push(await plan(target, id));
         }
       }
       return { request, planned, idempotency: call.idempotency };
     } catch (error) {
       return error instanceof Error ? error : new Error("planning failed", { cause: error });
     }
+  }
+
+  async #planMessages({ request }: Call, { users }: TurnFacts): Promise<PlanOne> {
+    const context = await requestContext(request, this.#deps);
+    return (target, id) => {
+      const known = target.userId === null ? null : (users.get(factsKey(request.environmentId, target.userId)) ?? null);
+      if (known instanceof Error) throw known;
+      return planMessage(context, target, known, id, null, this.#deps);
+    };
+  }
+
+  async #planRuns({ request, targets }: Call, facts: TurnFacts): Promise<PlanOne> {
+    const context = await this.#runs.contextInTurn(request, facts.surroundings);
+    const parties = new Map<string, PartyFacts>();
+    for (const party of partiesOf(request, targets)) {
+      const known = facts.parties.get(`${request.environmentId} ${partyKey(party)}`);
+      if (known instanceof Error) throw known;
+      if (known !== undefined) parties.set(partyKey(party), known);
+    }
+    return (target, id) => this.#runs.plan(context, target, parties, id, facts.begun);
   }
 
   #tell(acceptances: readonly Acceptance[]): void {
@@ -142,6 +188,12 @@ export class Acceptor {
   }
 }
 
+type PlanOne = (target: Target, id: MessageId) => Promise<Planned>;
+
+function isTrigger({ request }: Call): boolean {
+  return request.spec.content.kind === "workflow";
+}
+
 function isAccepted(answer: Accepted | Error | undefined): boolean {
   return answer !== undefined && !(answer instanceof Error) && answer.kind === "accepted";
 }
@@ -153,6 +205,7 @@ export function tellPlanned(bus: Bus, planned: readonly Planned[]): void {
     planned.flatMap(({ deliveries }) => deliveries),
   );
   if (planned.some(({ message }) => message.state === "delayed")) bus.lookNow("messages");
+  if (planned.some(({ run }) => run !== undefined)) bus.lookNow("runs");
 }
 
 /** After the commit: new inbox items are told to sockets, and the queue is looked at if it grew. */
@@ -196,13 +249,33 @@ async function readFacts(store: Store, calls: readonly Call[]): Promise<Readonly
   return facts;
 }
 
+/** As `readFacts`, of everybody that triggers ask of. */
+async function readParties(runs: RunPlanner, calls: readonly Call[]): Promise<ReadonlyMap<string, PartyFacts | Error>> {
+  const facts = new Map<string, PartyFacts | Error>();
+  if (calls.length === 0) return facts;
+  const wanted = new Map<EnvironmentId, Map<string, PartyRef>>();
+  for (const { request, targets } of calls) {
+    const known = wanted.get(request.environmentId) ?? new Map<string, PartyRef>();
+    wanted.set(request.environmentId, known);
+    if (targets.length > 0) for (const party of partiesOf(request, targets)) known.set(partyKey(party), party);
+  }
+  for (const [environmentId, parties] of wanted) {
+    const asked = [...parties.values()];
+    const found = await untilAlone(asked, (batch) => runs.facts(environmentId, batch));
+    asked.forEach((party, i) => {
+      facts.set(`${environmentId} ${partyKey(party)}`, found[i] as PartyFacts | Error);
+    });
+  }
+  return facts;
+}
+
 /**
  * Runs a batch that is done as a whole or not at all. When it fails, its halves are run, down to single items, so that
  * one which the database cannot take fails alone and not with all who came in the same turn; it costs the batch some
  * 2 log2(n) runs. While the database cannot be reached nobody is to blame: then all who are left fail at once.
  * @returns for each item its result, or why it failed. Never rejects: part of a batch may have been done.
  */
-async function untilAlone<T, R>(
+export async function untilAlone<T, R>(
   items: readonly T[],
   run: (batch: readonly T[]) => Promise<readonly R[]>,
 ): Promise<readonly (R | Error)[]> {

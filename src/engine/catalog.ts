@@ -23,6 +23,7 @@ const STALE_AFTER_MS = 1000;
 const MAX_DOCUMENTS = 10_000;
 const MAX_COMPILED = 2_000;
 const MAX_PROVIDERS = 1_000;
+const HELD_KINDS: ReadonlySet<string> = new Set([TEMPLATE, TEMPLATE_ALIAS, EVENT_MAPPING, TENANT, TRANSLATION]);
 /** A tenant and its parents count up to this depth. */
 const TENANT_LEVELS = 4;
 
@@ -76,7 +77,7 @@ export class Catalog {
     this.#clock = clock;
     bus.onChanged((environmentId, kind) => {
       if (kind === PROVIDER) this.#providers.delete(environmentId);
-      else this.#held.clear();
+      else if (HELD_KINDS.has(kind)) this.#held.clear();
     });
   }
 
@@ -113,12 +114,13 @@ export class Catalog {
    * @throws Refusal("invalid") naming the element at fault.
    */
   compile(language: string, source: Json): CompiledContent {
+    const known = this.#languages.get(language);
+    if (known?.unkept === true) return known.compile(source);
     const key = `${language} ${JSON.stringify(source)}`;
     let compiled = this.#compiled.get(key);
     if (compiled === undefined) {
-      const compiler = this.#languages.get(language);
-      if (compiler === undefined) throw new Refusal("invalid", `unknown content language ${JSON.stringify(language)}`);
-      compiled = compiler.compile(source);
+      if (known === undefined) throw new Refusal("invalid", `unknown content language ${JSON.stringify(language)}`);
+      compiled = known.compile(source);
       this.#compiled.set(key, compiled);
     }
     return compiled;

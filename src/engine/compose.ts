@@ -100,6 +100,7 @@ export function composeDelivery(message: Message, path: string, leaf: PlanLeaf, 
     data: dataFor(leaf.channel, data, request.environmentId, id, setting.deps.tracking),
     viaTenant: message.viaTenant,
     requestId: request.id,
+    ...(inbox ? { via: spec.via } : {}),
   };
 }
 

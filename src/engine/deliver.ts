@@ -7,7 +7,7 @@ import type { Endpoints } from "./endpoints.ts";
 import type { Attempt, Delivery, MessageId, MessageState, Outcome, Provider } from "./model.ts";
 import { type PlanningDeps, planFailover, requestContext } from "./plan.ts";
 import type { Bus, Outgoing, Settlement, Store } from "./ports.ts";
-import { nextStep, USUAL_SCHEDULE } from "./retry.ts";
+import { nextStep, STEP_SCHEDULE, USUAL_SCHEDULE } from "./retry.ts";
 import { targetOfMessage } from "./target.ts";
 
 /** Makes tries; see channels/senders.ts. Never rejects. */
@@ -134,8 +134,9 @@ export class Deliverer {
     const left = (delivery.startedAt ?? clock.now()) + delivery.timeoutMs - clock.now();
     const timeout = AbortSignal.timeout(Math.min(tryTimeoutMs, Math.max(SHORTEST_TRY_MS, left)));
     const outcome = await senders.send({ delivery, provider, signal: AbortSignal.any([stop, timeout]) });
-    if (outcome.kind === "rejected" && outcome.deadTokens !== undefined && outcome.deadTokens.length > 0) {
-      await store.directory.failTokens(delivery.environmentId, outcome.deadTokens, outcome.reason, clock.now());
+    if (outcome.kind !== "failed" && outcome.deadTokens !== undefined && outcome.deadTokens.length > 0) {
+      const reason = outcome.kind === "sent" ? "the provider called it dead" : outcome.reason;
+      await store.directory.failTokens(delivery.environmentId, outcome.deadTokens, reason, clock.now());
     }
     return outcome;
   }
@@ -158,7 +159,7 @@ export class Deliverer {
       deadlineAt: record?.message.deadlineAt ?? Number.MAX_SAFE_INTEGER,
     };
     const kind = this.#deps.planning.kinds.get(delivery.provider) ?? this.#deps.endpoints.kinds.get(delivery.provider);
-    const schedule = kind?.retry ?? USUAL_SCHEDULE;
+    const schedule = kind?.retry ?? (delivery.origin === undefined ? USUAL_SCHEDULE : STEP_SCHEDULE);
     const step = nextStep(outcome, delivery.attempts + 1, schedule, limits, now, this.#deps.roll());
     if (step.kind === "retry") return { state: "pending", dueAt: step.at, error: outcome.reason, startedAt: first };
     // The end of the whole message is a failure of its own; a provider's or channel's limit is that of the provider.

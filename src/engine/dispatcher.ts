@@ -10,7 +10,15 @@ import type { Delivery, DeliveryId, Message, MessageChange, Request } from "./mo
 import { type PlanningDeps, planUnattended, requestContext } from "./plan.ts";
 import type { Bus, Planned, Store, Work } from "./ports.ts";
 import { targetOfMessage } from "./target.ts";
+import type { EndpointDeliverer } from "./webhooks/deliver.ts";
+import { Lanes } from "./webhooks/lanes.ts";
+import type { EndpointAttempt, Task } from "./webhooks/model.ts";
+import type { Publisher } from "./webhooks/publish.ts";
+import type { TaskRunner } from "./webhooks/task-runner.ts";
 import { WorkLoop } from "./work-loop.ts";
+import type { HappeningTeller } from "./workflow/happenings.ts";
+import type { Happening } from "./workflow/model.ts";
+import type { WorkflowWork } from "./workflow/open.ts";
 
 export interface DispatcherLimits {
   /** How long a claim holds without being renewed. After a crash, work is picked up again this much later. */
@@ -20,15 +28,34 @@ export interface DispatcherLimits {
   readonly maxInFlight: number;
 }
 
+/** Who does the work of applications' webhooks. */
+export interface WebhookWork {
+  readonly publisher: Publisher;
+  readonly deliverer: EndpointDeliverer;
+  readonly tasks: TaskRunner;
+  /** Reads what `rateOf` needs into memory. */
+  readonly prepare: (deliveries: readonly Delivery[]) => Promise<void>;
+  /** Tries a second at the delivery's endpoint, from memory; null: no limit; undefined: it is not in memory. */
+  readonly rateOf: (delivery: Pick<Delivery, "environmentId" | "app" | "providerId">) => number | null | undefined;
+  readonly slowRoom: number;
+  readonly perEndpoint: number;
+}
+
+/** Tasks worked on at once: each has many pages, and there is no hurry. */
+const TASKS = 2;
 /** Changes are told in batches, so that a commit is shared; so many batches may be under way. */
 const CHANGE_BATCH = 100;
 const CHANGE_BATCHES = 2;
+/** Runs under way at once: most have a leg behind them within a millisecond, some call a server that hangs. */
+const RUNS = 256;
+const SCHEDULES = 64;
 /** After so much time the delayed messages planned so far are committed. */
 const PLANNING_SLICE_MS = 200;
 
 /**
  * Finds work whose time has come and sees to it that it is done: requests to expand, messages to plan, deliveries to
- * try, changes to tell endpoints of. Which work is due, and who owns it, is only ever in the database; what is kept here may be lost at any moment.
+ * try, changes and happenings to tell endpoints of, tasks, runs to go on with, schedules to fire. Which work is due, and who owns it, is only ever in the database; what is
+ * kept here may be lost at any moment.
  *
  *   asleep ──(look now, a due time, the poll)──▶ claiming ──(nothing due)──▶ asleep
  *                                                 └──▶ working on what was claimed, renewing its leases
@@ -39,6 +66,10 @@ export class Dispatcher {
   readonly #deliverer: Deliverer;
   readonly #expander: Expander;
   readonly #teller: ChangeTeller;
+  readonly #happeningTeller: HappeningTeller;
+  readonly #webhooks: WebhookWork;
+  readonly #workflows: WorkflowWork;
+  readonly #lanes: Lanes;
   readonly #bus: Bus;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -63,6 +94,9 @@ export class Dispatcher {
     deliverer: Deliverer,
     expander: Expander,
     teller: ChangeTeller,
+    happeningTeller: HappeningTeller,
+    webhooks: WebhookWork,
+    workflows: WorkflowWork,
     bus: Bus,
     log: Logger,
     limits: DispatcherLimits,
@@ -72,6 +106,23 @@ export class Dispatcher {
     this.#deliverer = deliverer;
     this.#expander = expander;
     this.#teller = teller;
+    this.#happeningTeller = happeningTeller;
+    this.#webhooks = webhooks;
+    this.#workflows = workflows;
+    this.#lanes = new Lanes({
+      store: store.appMessages,
+      clock: deps.clock,
+      log,
+      leaseMs: limits.leaseMs,
+      limits: { room: limits.maxInFlight, slowRoom: webhooks.slowRoom, perEndpoint: webhooks.perEndpoint },
+      prepare: webhooks.prepare,
+      rateOf: webhooks.rateOf,
+      run: (delivery, leaseUntil) => this.#deliver(delivery, leaseUntil),
+      hold: ({ id }, leaseUntil) => this.#held.set(id, leaseUntil),
+      keeps: ({ id }) => this.#keeps(id),
+      giveBack: (deliveries, parkedUntil) => this.#giveBack(deliveries, parkedUntil),
+      onRoom: () => this.#bus.lookNow("deliveries"),
+    });
     this.#bus = bus;
     this.#clock = deps.clock;
     this.#log = log;
@@ -81,6 +132,10 @@ export class Dispatcher {
       new WorkLoop("messages", limits.maxInFlight, (limit) => this.#claimMessages(limit)),
       new WorkLoop("deliveries", limits.maxInFlight, (limit) => this.#claimDeliveries(limit)),
       new WorkLoop("changes", CHANGE_BATCHES, () => this.#claimChanges()),
+      new WorkLoop("tasks", TASKS, (limit) => this.#claimTasks(limit)),
+      new WorkLoop("runs", RUNS, (limit) => workflows.runs.claim(limit, () => this.#stopped, this.#stop.signal)),
+      new WorkLoop("schedules", SCHEDULES, (limit) => workflows.schedules.claim(limit)),
+      new WorkLoop("happenings", CHANGE_BATCHES, () => this.#claimHappenings()),
     ];
     for (const loop of this.#loops) {
       loop.onFailure = (error) => this.#log.warn({ err: error, work: loop.work }, "dispatcher.failed");
@@ -93,8 +148,11 @@ export class Dispatcher {
     this.#stopListening = this.#bus.onLookNow((work) => {
       for (const loop of this.#loops) if (loop.work === work) loop.wake();
     });
+    this.#webhooks.publisher.intake = this.#lanes;
     this.#renew();
     this.#lookAtAll();
+    // What it cannot look at now comes back by itself when its time is over.
+    this.#lanes.resume().catch((error) => this.#log.warn({ err: error }, "lanes.not-resumed"));
   }
 
   /** Takes no more work, gives back what has not been tried, waits for the rest until `deadlineMs` from now. */
@@ -103,7 +161,9 @@ export class Dispatcher {
     this.#stopListening();
     this.#cancelWake();
     for (const loop of this.#loops) loop.stop();
-    const idle = Promise.all(this.#loops.map((loop) => loop.idle()));
+    this.#webhooks.publisher.intake = null;
+    this.#lanes.stop();
+    const idle = Promise.all([...this.#loops, this.#lanes].map((part) => part.idle()));
     const late = new Promise<void>((resolve) => {
       const timer = setTimeout(() => {
         this.#stop.abort();
@@ -120,16 +180,18 @@ export class Dispatcher {
     await idle;
     this.#ended = true;
     this.#stopRenewing();
+    this.#workflows.runs.stop();
   }
 
   /** Resolves once nothing that is due now is left, and nothing is under way. */
   async idle(): Promise<void> {
     for (;;) {
       for (const loop of this.#loops) loop.wake();
-      await Promise.all(this.#loops.map((loop) => loop.idle()));
+      await Promise.all([...this.#loops, this.#lanes].map((part) => part.idle()));
       const due = await this.#store.pipeline.nextDueAt();
       // While we asked, a loop may have claimed what was due then.
-      if ((due === null || due > this.#clock.now()) && this.#loops.every((loop) => loop.quiet)) return;
+      const parts = [...this.#loops, this.#lanes];
+      if ((due === null || due > this.#clock.now()) && parts.every((part) => part.quiet)) return;
     }
   }
 
@@ -236,10 +298,65 @@ export class Dispatcher {
     this.#log.info({ changes: changes.length, messages: planned.length }, "changes.told");
   }
 
-  async #claimDeliveries(limit: number): Promise<readonly Promise<unknown>[]> {
+  async #claimHappenings(): Promise<readonly Promise<unknown>[]> {
     const now = this.#clock.now();
     const leaseUntil = now + this.#limits.leaseMs;
-    const deliveries = await this.#store.pipeline.claimDeliveries(now, limit, leaseUntil);
+    const happenings = await this.#store.happenings.claim(now, CHANGE_BATCH, leaseUntil);
+    return happenings.length === 0 ? [] : [this.#tellHappenings(happenings, leaseUntil)];
+  }
+
+  async #tellHappenings(happenings: readonly Happening[], leaseUntil: Millis): Promise<void> {
+    const planned = await this.#happeningTeller.tell(happenings, leaseUntil);
+    tellPlanned(this.#bus, planned);
+    this.#log.info({ happenings: happenings.length, messages: planned.length }, "happenings.told");
+  }
+
+  async #claimTasks(limit: number): Promise<readonly Promise<unknown>[]> {
+    const now = this.#clock.now();
+    const leaseUntil = now + this.#limits.leaseMs;
+    const tasks = await this.#store.tasks.claim(now, limit, leaseUntil);
+    return tasks.map((task) => this.#runTask(task, leaseUntil));
+  }
+
+  #runTask(task: Task, leaseUntil: Millis): Promise<void> {
+    return this.#webhooks.tasks.run(task, leaseUntil, () => this.#stopped, this.#stop.signal);
+  }
+
+  /** Since when tries at an endpoint have been held back by its rate. */
+  get lanes(): Pick<Lanes, "throttledSince" | "running"> {
+    return this.#lanes;
+  }
+
+  /** Makes the try of a delivery to an endpoint that was stored under a lease of ours. */
+  async tryNow(delivery: Delivery, leaseUntil: Millis): Promise<EndpointAttempt | null> {
+    this.#held.set(delivery.id, leaseUntil);
+    try {
+      const finalLease = (): Promise<Millis> => this.#finalLease(delivery.id);
+      const { kind, attempt } = await this.#webhooks.deliverer.deliver(delivery, finalLease, this.#stop.signal);
+      if (kind === "stopped") await this.#store.pipeline.releaseLeases([delivery.id], await finalLease());
+      return attempt;
+    } finally {
+      this.#held.delete(delivery.id);
+    }
+  }
+
+  async #claimDeliveries(most: number): Promise<readonly Promise<unknown>[]> {
+    const limit = Math.min(most, this.#lanes.room);
+    if (limit === 0) {
+      this.#lanes.starve();
+      return [];
+    }
+    const now = this.#clock.now();
+    const leaseUntil = now + this.#limits.leaseMs;
+    const claimed = await this.#store.pipeline.claimDeliveries(now, limit, leaseUntil);
+    const toEndpoints = claimed.filter(({ id, app }) => app !== undefined && !this.#held.has(id));
+    if (toEndpoints.length > 0) await this.#webhooks.prepare(toEndpoints);
+    const fresh = new Set(toEndpoints);
+    const others = claimed.filter((delivery) => !fresh.has(delivery));
+    return [...this.#startAll(others, leaseUntil), ...this.#lanes.take(toEndpoints, leaseUntil)];
+  }
+
+  #startAll(deliveries: readonly Delivery[], leaseUntil: Millis): readonly Promise<unknown>[] {
     return deliveries.flatMap((delivery) => {
       // Our own lease has lapsed, by a jump of the clock or because we were held up: the try under way goes on under
       // the new one. A second try would be the same mail twice.
@@ -251,10 +368,34 @@ export class Dispatcher {
     });
   }
 
+  /** One that was held up for longer than its lease must not be tried under it: another process may have claimed it. */
+  #keeps(id: DeliveryId): boolean {
+    const isKept = (this.#held.get(id) ?? 0) > this.#clock.now();
+    if (!isKept) this.#held.delete(id);
+    return isKept;
+  }
+
+  async #giveBack(deliveries: readonly Delivery[], parkedUntil: Millis | null): Promise<void> {
+    await this.#renewing;
+    const groups = Map.groupBy(deliveries, ({ id }) => this.#held.get(id) ?? 0);
+    // First of all, so that those who fail to be given back are not held for ever.
+    for (const { id } of deliveries) this.#held.delete(id);
+    for (const [held, group] of groups) {
+      const ids = group.map(({ id }) => id);
+      if (parkedUntil === null) await this.#store.pipeline.releaseLeases(ids, held);
+      else await this.#store.appMessages.parkClaimed(group, held, parkedUntil);
+    }
+  }
+
   async #deliver(delivery: Delivery, leaseUntil: Millis): Promise<void> {
-    this.#held.set(delivery.id, leaseUntil);
+    // One that waited for its turn may have been renewed meanwhile.
+    if (!this.#held.has(delivery.id)) this.#held.set(delivery.id, leaseUntil);
     try {
-      const outcome = await this.#deliverer.deliver(delivery, () => this.#finalLease(delivery.id), this.#stop.signal);
+      const finalLease = (): Promise<Millis> => this.#finalLease(delivery.id);
+      const outcome =
+        delivery.app === undefined
+          ? await this.#deliverer.deliver(delivery, finalLease, this.#stop.signal)
+          : (await this.#webhooks.deliverer.deliver(delivery, finalLease, this.#stop.signal)).kind;
       if (outcome === "stopped")
         await this.#store.pipeline.releaseLeases([delivery.id], await this.#finalLease(delivery.id));
     } finally {
@@ -282,13 +423,19 @@ export class Dispatcher {
   }
 
   async #renewHeld(): Promise<void> {
+    this.#lanes.dropLapsed();
     const next = this.#clock.now() + this.#limits.leaseMs;
     const byLease = Map.groupBy(this.#held.keys(), (id) => this.#held.get(id) as Millis);
-    for (const [held, ids] of byLease) {
-      if (held === next) continue;
-      await this.#store.pipeline.renewLeases(ids, held, next);
-      for (const id of ids) if (this.#held.get(id) === held) this.#held.set(id, next);
-    }
+    byLease.delete(next);
+    // Together, because who settles waits for it; and to the end of all: none is to change the lease of what is settled.
+    const renewed = await Promise.allSettled(
+      [...byLease].map(async ([held, ids]) => {
+        await this.#store.pipeline.renewLeases(ids, held, next);
+        for (const id of ids) if (this.#held.get(id) === held) this.#held.set(id, next);
+      }),
+    );
+    const failed = renewed.find(({ status }) => status === "rejected");
+    if (failed?.status === "rejected") throw failed.reason;
   }
 
   #lookAtAll(): void {

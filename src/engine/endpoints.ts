@@ -1,6 +1,7 @@
 import type { Clock, Millis } from "../lib/clock.ts";
 import type { Delivery, Document, EnvironmentId, Provider, ProviderId, ProviderKindName } from "./model.ts";
 import type { Bus, DocumentStore, ProviderKind } from "./ports.ts";
+import { KNOCK_WEBHOOK } from "./workflow/model.ts";
 
 /**
  * Kind of the documents that endpoints are, body an `OutboundWebhook`; also the kind of provider that their deliveries
@@ -17,10 +18,18 @@ export interface OutboundWebhook {
   readonly events: readonly string[];
 }
 
+/** Kinds of documents that endpoints are. */
+type EndpointKind = typeof OUTBOUND_WEBHOOK | typeof KNOCK_WEBHOOK;
+const KINDS: readonly EndpointKind[] = [OUTBOUND_WEBHOOK, KNOCK_WEBHOOK];
+
 /** Another process may have written; this process hears of its own writes at once. */
 const STALE_AFTER_MS: Millis = 1_000;
 /** More endpoints of one environment are not told. */
 const MAX_ENDPOINTS = 200;
+
+export interface Endpoint extends Provider {
+  wants(event: string): boolean;
+}
 
 interface Held {
   any: boolean;
@@ -48,26 +57,34 @@ export class Endpoints {
     this.#documents = documents;
     this.#clock = clock;
     bus.onChanged((environmentId, kind) => {
-      if (kind === OUTBOUND_WEBHOOK) this.#held.delete(environmentId);
+      if (isEndpointKind(kind)) this.#held.delete(environmentId);
     });
   }
 
   /** The endpoint a delivery goes to, as it is configured now; null when it was removed. */
-  async read(delivery: Pick<Delivery, "environmentId" | "providerId">): Promise<Provider | null> {
-    const { environmentId, providerId } = delivery;
-    const document = await this.#documents.read(environmentId, OUTBOUND_WEBHOOK, providerId);
+  async read({
+    environmentId,
+    provider,
+    providerId,
+  }: Pick<Delivery, "environmentId" | "provider" | "providerId">): Promise<Provider | null> {
+    if (!isEndpointKind(provider)) return null;
+    const document = await this.#documents.read(environmentId, provider, providerId);
     return document === null ? null : endpointOf(environmentId, document);
   }
 
   /** Those who want events of this type, as they are configured now. */
-  async wanting(environmentId: EnvironmentId, event: string): Promise<readonly Provider[]> {
-    const page = await this.#documents.list(environmentId, OUTBOUND_WEBHOOK, { limit: MAX_ENDPOINTS });
-    return page.items
-      .filter((document) => {
-        const { events } = bodyOf(document);
-        return events.length === 0 || events.includes(event);
-      })
-      .map((document) => endpointOf(environmentId, document));
+  async wanting(environmentId: EnvironmentId, kind: EndpointKind, event: string): Promise<readonly Provider[]> {
+    return (await this.all(environmentId, kind)).filter((endpoint) => endpoint.wants(event));
+  }
+
+  /** All of a kind, as they are configured now. */
+  async all(environmentId: EnvironmentId, kind: EndpointKind): Promise<readonly Endpoint[]> {
+    const page = await this.#documents.list(environmentId, kind, { limit: MAX_ENDPOINTS });
+    return page.items.map((document) => {
+      const { events } = bodyOf(document);
+      const wants = (event: string): boolean => events.length === 0 || events.includes(event);
+      return { ...endpointOf(environmentId, document), wants };
+    });
   }
 
   /**
@@ -89,9 +106,9 @@ export class Endpoints {
 
   /** Nobody waits for it. While it cannot be read the answer is "maybe": a shout too many only costs a look. */
   #refresh(environmentId: EnvironmentId, held: Held): void {
-    this.#documents.list(environmentId, OUTBOUND_WEBHOOK, { limit: 1 }).then(
-      (page) => {
-        held.any = page.items.length > 0;
+    Promise.all(KINDS.map((kind) => this.#documents.list(environmentId, kind, { limit: 1 }))).then(
+      (pages) => {
+        held.any = pages.some(({ items }) => items.length > 0);
       },
       () => {
         held.any = true;
@@ -105,7 +122,7 @@ function endpointOf(environmentId: EnvironmentId, document: Document): Provider 
   return {
     id: document.id as ProviderId,
     environmentId,
-    provider: OUTBOUND_WEBHOOK,
+    provider: document.kind,
     channel: "webhook",
     title: "",
     alias: null,
@@ -116,7 +133,11 @@ function endpointOf(environmentId: EnvironmentId, document: Document): Provider 
   };
 }
 
-/** Only admin/outbound-webhooks.ts writes documents of this kind, and it checks them. */
+function isEndpointKind(kind: string): kind is EndpointKind {
+  return KINDS.some((one) => one === kind);
+}
+
+/** Only admin writes documents of these kinds, and it checks them. Their bodies are alike. */
 function bodyOf(document: Document): OutboundWebhook {
   return document.body as unknown as OutboundWebhook;
 }

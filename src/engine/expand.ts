@@ -8,6 +8,7 @@ import type { Planned, Store } from "./ports.ts";
 import type { Target } from "./target.ts";
 import { targetOfUser } from "./target.ts";
 import { TENANT } from "./templates.ts";
+import type { RunPlanner } from "./workflow/run-planner.ts";
 
 /** Recipients looked at per commit: enough to make the commit cheap, few enough to hold in memory. */
 export const PAGE_SIZE = 1000;
@@ -19,7 +20,7 @@ const PAGE_MS = 200;
 const MAX_LISTS = 100_000;
 const TENANT_PAGE = 1000;
 
-/** Where expanding stands: which entry of the request, and after which user within it. */
+/** Where expanding stands: which entry of the request, and after which user (or whatever it is) within it. */
 interface Cursor {
   readonly entry: number;
   readonly after: string | null;
@@ -29,10 +30,12 @@ interface Cursor {
 export class Expander {
   readonly #store: Store;
   readonly #deps: PlanningDeps;
+  readonly #runs: RunPlanner;
 
-  constructor(store: Store, deps: PlanningDeps) {
+  constructor(store: Store, deps: PlanningDeps, runs: RunPlanner) {
     this.#store = store;
     this.#deps = deps;
+    this.#runs = runs;
   }
 
   /**
@@ -48,8 +51,8 @@ export class Expander {
     told: (planned: readonly Planned[]) => void,
     stopping: () => boolean,
   ): Promise<"expanded" | "lost" | "stopped"> {
-    const context = await requestContext(request, this.#deps);
-    const sources = new RecipientPages(this.#store, request);
+    const planPage = await this.#pagePlanner(request);
+    const sources = new RecipientPages(this.#store, this.#runs, request);
     let current = request;
     let lease = held;
     for (;;) {
@@ -59,10 +62,12 @@ export class Expander {
       }
       const cursor = parseCursor(current.cursor);
       const page = await sources.read(cursor);
-      const planned = await this.#planPage(context, page.targets);
+      const planned = await planPage(page.targets);
       const next = nextLease();
       const following =
-        planned.length < page.targets.length ? cursorAfter(page.targets[planned.length - 1] as Target) : page.next;
+        planned.length < page.targets.length
+          ? cursorAfter(page.targets[planned.length - 1] as Target, request)
+          : page.next;
       const text = following === null ? null : JSON.stringify(following);
       if (!(await this.#store.pipeline.commitPage(current, { held: lease, next }, text, planned))) return "lost";
       told(planned);
@@ -76,6 +81,16 @@ export class Expander {
   async #giveBack(request: Request, held: Millis): Promise<void> {
     const cursor = request.cursor ?? JSON.stringify(parseCursor(null));
     await this.#store.pipeline.commitPage(request, { held, next: this.#deps.clock.now() }, cursor, []);
+  }
+
+  /** What the pages of a request share is looked up once. */
+  async #pagePlanner(request: Request): Promise<(targets: readonly Target[]) => Promise<readonly Planned[]>> {
+    if (request.spec.content.kind === "workflow") {
+      const context = await this.#runs.context(request);
+      return (targets) => this.#runs.planPage(context, targets, PAGE_MS);
+    }
+    const context = await requestContext(request, this.#deps);
+    return (targets) => this.#planPage(context, targets);
   }
 
   /** @returns what was planned, in the order of the targets; fewer than these when it takes too long. At least one. */
@@ -104,8 +119,9 @@ function parseCursor(text: string | null): Cursor {
 }
 
 /** Where to go on after a target in the middle of a page. Members of a group come in the order of their ids. */
-function cursorAfter(target: Target): Cursor {
-  return target.listId === null && !target.viaTenant
+function cursorAfter(target: Target, request: Request): Cursor {
+  if (target.after !== undefined) return { entry: target.entry, after: target.after };
+  return request.spec.recipients[target.entry]?.kind === "user"
     ? { entry: target.entry + 1, after: null }
     : { entry: target.entry, after: target.userId };
 }
@@ -113,12 +129,14 @@ function cursorAfter(target: Target): Cursor {
 /** Reads the recipients of a request in pages, whatever they are named by. */
 class RecipientPages {
   readonly #store: Store;
+  readonly #runs: RunPlanner;
   readonly #request: Request;
   /** Lists or tenants an entry stands for, found once per entry. */
   #group: { readonly entry: number; readonly ids: readonly string[] } | null = null;
 
-  constructor(store: Store, request: Request) {
+  constructor(store: Store, runs: RunPlanner, request: Request) {
     this.#store = store;
+    this.#runs = runs;
     this.#request = request;
   }
 
@@ -153,6 +171,10 @@ class RecipientPages {
   ): Promise<{ targets: readonly Target[]; after: string | null }> {
     const { environmentId, spec } = this.#request;
     const directory = this.#store.directory;
+    if (recipient.kind === "object") {
+      const found = await this.#runs.subscribers(this.#request, cursor.entry, cursor.after, PAGE_SIZE);
+      return { targets: found.targets, after: found.next };
+    }
     const page = { after: cursor.after, limit: PAGE_SIZE };
     const base = {
       entry: cursor.entry,
@@ -164,6 +186,15 @@ class RecipientPages {
       subscriptionPreferences: null,
       tenantId: spec.tenantId ?? null,
     };
+    if (recipient.kind === "devices") {
+      const users = await this.#store.devices.users(environmentId, page);
+      const languages = await this.#store.devices.languages(environmentId, users.items);
+      const targets = users.items.map((userId) => {
+        const locale = languages.get(userId);
+        return { ...base, userId, profile: locale === undefined ? {} : { locale } };
+      });
+      return { targets, after: users.next };
+    }
     if (recipient.kind === "tenant") {
       const tenants = await this.#ids(cursor.entry, () => tenantFamily(this.#store, environmentId, recipient));
       const members = await directory.membersOfAny(environmentId, tenants, page);

@@ -1,24 +1,28 @@
 import type { Logger } from "pino";
 import type { Clock, Millis } from "../lib/clock.ts";
 import type { Retention, Store } from "./ports.ts";
+import type { Recalls } from "./recalls.ts";
 
 const EXPIRE_EVERY_MS: Millis = 10_000;
+const RESUME_EVERY_MS: Millis = 30_000;
 const SWEEP_EVERY_MS: Millis = 60_000;
 const BATCH = 1000;
 /** Batches in a row; then others get their turn until the next round. */
 const MAX_BATCHES = 50;
 
-/** Ends expired inbox items and throws away what is past its retention, in bounded batches between pauses. */
+/** Ends expired inbox items, goes on with recalls that were left, and throws away what is past its retention, in bounded batches between pauses. */
 export class Housekeeper {
   readonly #store: Store;
+  readonly #recalls: Recalls;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #retention: Retention;
   #cancels = new Set<() => void>();
   #stopped = false;
 
-  constructor(store: Store, clock: Clock, log: Logger, retention: Retention) {
+  constructor(store: Store, recalls: Recalls, clock: Clock, log: Logger, retention: Retention) {
     this.#store = store;
+    this.#recalls = recalls;
     this.#clock = clock;
     this.#log = log;
     this.#retention = retention;
@@ -26,6 +30,8 @@ export class Housekeeper {
 
   start(): void {
     this.#every(EXPIRE_EVERY_MS, "items.expired", () => this.#store.inbox.expire(this.#clock.now(), BATCH));
+    this.#every(RESUME_EVERY_MS, "recalls.resumed", () => this.#recalls.resume());
+    this.#every(SWEEP_EVERY_MS, "recalls.swept", () => this.#store.recalls.sweep(this.#clock.now(), BATCH));
     this.#every(SWEEP_EVERY_MS, "records.swept", () =>
       this.#store.housekeeping.sweep(this.#clock.now(), this.#retention, BATCH),
     );

@@ -1,7 +1,7 @@
 import type { Clock, Millis } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
 import type { JsonObject } from "../lib/json.ts";
-import type { Actor, InboxActions } from "./engine.ts";
+import type { Actor, DeliveryMark, InboxActions, ItemName } from "./engine.ts";
 import type { Delivery, DeliveryId, EnvironmentId, InboxItem, MessageEventKind, MessageId } from "./model.ts";
 import type { Bus, InboxEvent, InboxFilter, ItemChange, ItemField, Progress, Store } from "./ports.ts";
 
@@ -19,37 +19,72 @@ export function inboxActions(store: Store, bus: Bus, clock: Clock): InboxActions
     return item === null || hasExpired(item, clock.now()) ? null : item;
   }
 
-  async function apply(
+  async function mark(
     environmentId: EnvironmentId,
     userId: string,
-    marks: readonly { messageId: MessageId; field: ItemField; value: boolean }[],
+    messageId: MessageId,
+    field: ItemField,
+    value: boolean,
     actor: Actor,
-  ): Promise<readonly (InboxItem | null)[]> {
-    const items = await Promise.all(marks.map((mark) => findItem(environmentId, userId, mark.messageId)));
-    const changes: ItemChange[] = [];
-    const places: number[] = [];
-    marks.forEach((mark, i) => {
-      const item = items[i];
-      if (item == null) return;
-      changes.push({ deliveryId: item.id, field: mark.field, value: mark.value, again: "keep" });
-      places.push(i);
-    });
-    const results: (InboxItem | null)[] = marks.map(() => null);
-    if (changes.length === 0) return results;
-    const at = clock.now();
-    const changed = await inbox.change(environmentId, userId, changes, at, (change, delivery) =>
-      historyOf(change, delivery, at),
+  ): Promise<InboxItem | null> {
+    const item = await findItem(environmentId, userId, messageId);
+    if (item === null) return null;
+    const [changed] = await change(
+      environmentId,
+      userId,
+      [{ deliveryId: item.id, field, value, again: "keep" }],
+      actor,
     );
+    return (changed ?? null) as InboxItem | null;
+  }
+
+  async function change(
+    environmentId: EnvironmentId,
+    userId: string | null,
+    marks: readonly DeliveryMark[],
+    actor: Actor,
+  ): Promise<readonly (Delivery | null)[]> {
+    if (marks.length === 0) return [];
+    const at = clock.now();
+    const changed = await inbox.change(environmentId, userId, marks, at, (made, delivery) =>
+      // The store hands back the changes it was given.
+      historyOfMark(made as DeliveryMark, delivery, at),
+    );
+    const last = new Map<DeliveryId, Delivery>();
     const events: InboxEvent[] = [];
     changed.forEach((result, n) => {
-      const change = changes[n] as ItemChange;
-      const item = result.item as InboxItem | null;
-      results[places[n] as number] = item;
-      if (item === null || !result.changed) return;
-      events.push({ kind: "changed", environmentId, userId, item, field: change.field, value: change.value, ...actor });
+      const { field, value } = marks[n] as DeliveryMark;
+      const { item } = result;
+      if (item === null) return;
+      last.set(item.id, item);
+      if (result.changed) events.push(...changeEvents([item], field, value, actor, at));
     });
     if (events.length > 0) bus.publish(events);
-    return results;
+    return marks.map((mark) => last.get(mark.deliveryId) ?? null);
+  }
+
+  async function changeWhere(
+    environmentId: EnvironmentId,
+    filter: InboxFilter,
+    made: Omit<DeliveryMark, "deliveryId">,
+    actor: Actor,
+  ): Promise<number> {
+    const at = clock.now();
+    const { field, value } = made;
+    const until = Math.min(filter.until ?? Number.POSITIVE_INFINITY, at + 1);
+    let count = 0;
+    await inbox.changeAll(
+      environmentId,
+      { ...filter, until },
+      made,
+      at,
+      (delivery) => historyOfMark({ ...made, deliveryId: delivery.id }, delivery, at),
+      (items) => {
+        count += items.length;
+        bus.publish(changeEvents(items, field, value, actor, at));
+      },
+    );
+    return count;
   }
 
   async function markAll(
@@ -57,15 +92,22 @@ export function inboxActions(store: Store, bus: Bus, clock: Clock): InboxActions
     userId: string,
     what: "read-all" | "archive-all" | "archive-read",
     actor: Actor,
-  ): Promise<readonly MessageId[]> {
+    of: Pick<InboxFilter, "via"> = {},
+  ): Promise<readonly ItemName[]> {
     const at = clock.now();
     const { filter, field } = BULK[what];
     const change = { field, value: true, again: "keep" } as const;
-    const ids = await inbox.changeAll(environmentId, { ...filter, userId }, change, at, (delivery) =>
-      historyOf({ ...change, deliveryId: delivery.id }, delivery, at),
+    const changed: ItemName[] = [];
+    await inbox.changeAll(
+      environmentId,
+      { ...filter, ...of, userId },
+      change,
+      at,
+      (delivery) => historyOf({ ...change, deliveryId: delivery.id }, delivery, at),
+      (items) => changed.push(...items.slice(0, REPORTED_AT_MOST - changed.length).map(nameOf)),
     );
-    if (ids.length > 0) bus.publish([{ kind: "changed-all", environmentId, userId, what, ...actor }]);
-    return ids;
+    if (changed.length > 0) bus.publish([{ kind: "changed-all", environmentId, userId, what, ...actor }]);
+    return changed;
   }
 
   async function track(
@@ -79,7 +121,11 @@ export function inboxActions(store: Store, bus: Bus, clock: Clock): InboxActions
     if (delivery === null) return null;
     const at = clock.now();
     const mark = MARK_OF[signal];
-    if (mark !== undefined) {
+    // A page that shows an item of an inbox says `clicked` of the item; elsewhere there is nothing to click but links.
+    const followed = signal === "followed" || (signal === "clicked" && delivery.channel !== "inbox");
+    if (followed && delivery.origin !== undefined) {
+      await followedLink(delivery, actor, at, detail);
+    } else if (mark !== undefined) {
       await markDelivery(delivery, mark.field, mark.value, actor, at, detail);
       if (delivery.channel !== "inbox") await followInInbox(delivery, signal, actor);
     } else if (signal !== "delivered" || !(await isKnownDelivered(delivery))) {
@@ -116,6 +162,16 @@ export function inboxActions(store: Store, bus: Bus, clock: Clock): InboxActions
   }
 
   /**
+   * In what a workflow sent, following a link and interacting with the whole are two things: the first is kept in the
+   * history only. Whoever follows a link in a short text has read it.
+   */
+  async function followedLink(delivery: Delivery, actor: Actor, at: Millis, detail: JsonObject | null): Promise<void> {
+    await inbox.progress(delivery.environmentId, [progress(delivery, "clicked", at, "clicked", detail)]);
+    const isShort = delivery.channel === "sms" || delivery.channel === "chat";
+    if (isShort) await markDelivery(delivery, "read", true, actor, at, null);
+  }
+
+  /**
    * What is read elsewhere is read in the inbox as well, and the other way round for unread. Who has opened the mail of
    * a message has read it.
    */
@@ -123,7 +179,7 @@ export function inboxActions(store: Store, bus: Bus, clock: Clock): InboxActions
     const { environmentId, messageId, userId, channel } = delivery;
     const read = signal === "read" || (signal === "opened" && channel === "email");
     if (userId === null || (!read && signal !== "unread")) return;
-    await apply(environmentId, userId, [{ messageId, field: "read", value: read }], actor);
+    await mark(environmentId, userId, messageId, "read", read, actor);
   }
 
   /**
@@ -139,13 +195,24 @@ export function inboxActions(store: Store, bus: Bus, clock: Clock): InboxActions
   return {
     list: (environmentId, filter, now, page) => inbox.list(environmentId, filter, now, page),
     count: (environmentId, filter, now) => inbox.count(environmentId, filter, now),
+    piles: (environmentId, filter, now) => inbox.piles(environmentId, filter, now),
+    brief: (environmentId, filter, now, page) => inbox.brief(environmentId, filter, now, page),
+    stamp: (environmentId, userId) => inbox.stamp(environmentId, userId),
+    itemsOf: (environmentId, messageIds) => inbox.itemsOf(environmentId, messageIds),
     readByMessage: findItem,
-    mark: async (environmentId, userId, messageId, field, value, actor) =>
-      (await apply(environmentId, userId, [{ messageId, field, value }], actor))[0] ?? null,
-    markMany: apply,
+    mark,
+    change,
+    changeWhere,
     markAll,
     track,
   };
+}
+
+const REPORTED_AT_MOST = 10_000;
+
+/** Without its content: there may be many. */
+function nameOf({ id, messageId, requestId, userId, viaTenant, origin }: InboxItem): ItemName {
+  return { id, messageId, requestId, userId, viaTenant, ...(origin === undefined ? {} : { origin }) };
 }
 
 const BULK: {
@@ -160,6 +227,23 @@ const BULK: {
   "archive-read": { filter: { archived: false, read: true }, field: "archived" },
 };
 
+/** What sockets are told of changed deliveries: of those that lie in an inbox. */
+function changeEvents(
+  deliveries: readonly Delivery[],
+  field: ItemField,
+  value: boolean,
+  actor: Actor,
+  at: Millis,
+): readonly InboxEvent[] {
+  return deliveries.flatMap((delivery): InboxEvent[] => {
+    const { environmentId, userId, channel } = delivery;
+    if (channel !== "inbox" || userId === null || hasExpired(delivery, at)) return [];
+    // What is no longer listed may still be marked by its sender; that is nothing to a list.
+    if (delivery.deletedAt !== null && field !== "deleted") return [];
+    return [{ kind: "changed", environmentId, userId, item: delivery as InboxItem, field, value, ...actor }];
+  });
+}
+
 function hasExpired({ expiresAt }: Delivery, now: Millis): boolean {
   return expiresAt !== null && expiresAt <= now;
 }
@@ -168,10 +252,22 @@ function hasExpired({ expiresAt }: Delivery, now: Millis): boolean {
 const MARK_OF: { readonly [signal: string]: { readonly field: ItemField; readonly value: boolean } } = {
   opened: { field: "seen", value: true },
   clicked: { field: "interacted", value: true },
+  followed: { field: "interacted", value: true },
   read: { field: "read", value: true },
   unread: { field: "read", value: false },
   archived: { field: "archived", value: true },
 };
+
+function historyOfMark(mark: DeliveryMark, delivery: Delivery, at: Millis): readonly Progress[] {
+  const { field, value, detail = null } = mark;
+  if (mark.named === true && field === "seen") {
+    return [progress(delivery, value ? "seen" : "unseen", at, value ? "opened" : null, detail)];
+  }
+  if (mark.named === true && field === "interacted") {
+    return [progress(delivery, "interacted", at, "clicked", detail)];
+  }
+  return historyOf(mark, delivery, at, detail);
+}
 
 /** What a change of an item adds to the history of its message. */
 export function historyOf(
@@ -182,7 +278,8 @@ export function historyOf(
 ): readonly Progress[] {
   switch (change.field) {
     case "seen":
-      return change.value ? [progress(delivery, "opened", at, "opened", detail)] : [];
+      if (change.value) return [progress(delivery, "opened", at, "opened", detail)];
+      return delivery.origin === undefined ? [] : [progress(delivery, "unseen", at, null, detail)];
     case "interacted": {
       const clicked = progress(delivery, "clicked", at, "clicked", detail);
       // Who followed a link in a mail has opened the mail, whether or not its images were loaded.
@@ -206,5 +303,6 @@ function progress(
   data: JsonObject | null,
 ): Progress {
   const { environmentId, messageId, id: deliveryId } = delivery;
-  return { event: { id: newId("evt", at), environmentId, messageId, deliveryId, kind, at, data }, state };
+  const event = { id: newId("evt", at), environmentId, messageId, deliveryId, kind, at, data };
+  return delivery.origin === undefined ? { event, state } : { event, state, happens: true };
 }

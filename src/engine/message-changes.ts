@@ -5,15 +5,13 @@
  */
 import type { Logger } from "pino";
 import type { Clock, Millis } from "../lib/clock.ts";
-import { newId, withPrefix } from "../lib/ids.ts";
 import type { JsonObject } from "../lib/json.ts";
-import type { Endpoints } from "./endpoints.ts";
-import type { Delivery, EnvironmentId, Message, MessageChange, Provider, Request } from "./model.ts";
+import { type Endpoints, OUTBOUND_WEBHOOK } from "./endpoints.ts";
+import type { Delivery, EnvironmentId, Message, MessageChange, Provider } from "./model.ts";
 import type { Bus, MessageRecord, Planned, Store } from "./ports.ts";
+import { type Telling, telling } from "./telling.ts";
 
 const MESSAGE_UPDATED = "message:updated";
-/** The documented schedule (channels/webhook/outbound.ts) ends with its 296th try, 105 s before this. */
-const TELL_FOR_MS: Millis = 3 * 24 * 3_600_000;
 
 /** A message as the clients of the facade it came through read it; what endpoints are told. */
 export type DescribeMessage = (via: string, record: MessageRecord) => JsonObject;
@@ -26,8 +24,6 @@ export interface TellingDeps {
   readonly clock: Clock;
   readonly log: Logger;
 }
-
-type Telling = Planned & { readonly request: Request };
 
 /** Turns claimed changes into messages to endpoints. */
 export class ChangeTeller {
@@ -43,7 +39,7 @@ export class ChangeTeller {
     const wanting = new Map<EnvironmentId, readonly Provider[]>();
     for (const { environmentId } of changes) {
       if (wanting.has(environmentId)) continue;
-      wanting.set(environmentId, await endpoints.wanting(environmentId, MESSAGE_UPDATED));
+      wanting.set(environmentId, await endpoints.wanting(environmentId, OUTBOUND_WEBHOOK, MESSAGE_UPDATED));
     }
     const told = await Promise.all(
       changes.map(async (change) => ({
@@ -63,7 +59,9 @@ export class ChangeTeller {
     if (record === null) return null;
     try {
       const data = describeMessage(record.request.spec.via, recordAt(record, change));
-      return telling(change, JSON.stringify({ type: MESSAGE_UPDATED, data }), endpoints, clock.now());
+      const content = { body: JSON.stringify({ type: MESSAGE_UPDATED, data }) };
+      const about = { environmentId: change.environmentId, subject: change.messageId, event: MESSAGE_UPDATED };
+      return telling({ ...about, content }, endpoints, clock.now());
     } catch (error) {
       // Trying again would come to the same and hold up the changes it was claimed with.
       log.error({ err: error, messageId: change.messageId, state: change.state }, "change.not-told");
@@ -111,112 +109,6 @@ function deliveryAt(delivery: Delivery, { sentAt, deliveredAt }: MessageChange):
   return delivery;
 }
 
-function telling(change: MessageChange, body: string, endpoints: readonly Provider[], now: Millis): Telling {
-  const { environmentId } = change;
-  const request: Request = {
-    id: newId("req", now),
-    environmentId,
-    state: "expanded",
-    spec: {
-      recipients: [],
-      // The text is with the deliveries, which live as long.
-      content: { kind: "inline", language: "", source: null },
-      data: {},
-      mode: "published",
-      via: "outbound",
-      event: MESSAGE_UPDATED,
-    },
-    cursor: null,
-    archivedAt: null,
-    createdAt: now,
-  };
-  const message: Message = {
-    id: withPrefix("msg", request.id),
-    environmentId,
-    requestId: request.id,
-    state: "routed",
-    reason: null,
-    error: null,
-    userId: null,
-    recipient: change.messageId,
-    tenantId: null,
-    entry: 0,
-    viaTenant: false,
-    listId: null,
-    event: MESSAGE_UPDATED,
-    templateId: "",
-    tags: [],
-    traceId: null,
-    preferences: null,
-    storedProfile: null,
-    plan: null,
-    dueAt: null,
-    leaseUntil: null,
-    createdAt: now,
-    plannedAt: now,
-    sentAt: null,
-    deliveredAt: null,
-    openedAt: null,
-    clickedAt: null,
-    canceledAt: null,
-    deadlineAt: now + TELL_FOR_MS,
-    toEndpoints: true,
-  };
-  return { request, message, deliveries: endpoints.map((endpoint) => deliveryTo(endpoint, message, body)) };
-}
-
-/** One message to one endpoint. `content.raw.body` is the very text to send. */
-function deliveryTo(endpoint: Provider, message: Message, body: string): Delivery {
-  const now = message.createdAt;
-  return {
-    id: newId("dlv", now),
-    environmentId: message.environmentId,
-    messageId: message.id,
-    userId: null,
-    tenantId: null,
-    channel: "webhook",
-    provider: endpoint.provider,
-    providerId: endpoint.id,
-    leaf: "",
-    state: "pending",
-    dueAt: now,
-    leaseUntil: null,
-    attempts: 0,
-    startedAt: null,
-    timeoutMs: TELL_FOR_MS,
-    address: {},
-    content: {
-      subject: "",
-      title: "",
-      html: "",
-      text: "",
-      body: "",
-      imageUrl: null,
-      clickUrl: null,
-      actions: [],
-      blocks: [],
-      links: [],
-      raw: { body },
-    },
-    override: null,
-    error: null,
-    reference: null,
-    createdAt: now,
-    sentAt: null,
-    deliveredAt: null,
-    seenAt: null,
-    readAt: null,
-    interactedAt: null,
-    archivedAt: null,
-    deletedAt: null,
-    expiresAt: null,
-    tags: [],
-    data: {},
-    viaTenant: false,
-    requestId: message.requestId,
-  };
-}
-
 /**
  * A store that shouts after every write that may have changed messages of an environment with endpoints. A shout that
  * is lost, or one too many, costs a look.
@@ -227,11 +119,12 @@ export function shoutingStore(store: Store, endpoints: Endpoints, bus: Pick<Bus,
       for (const id of new Set(environmentIds)) {
         if (!endpoints.mayExist(id)) continue;
         bus.lookNow("changes");
+        bus.lookNow("happenings");
         break;
       }
       return result;
     });
-  const { pipeline, inbox } = store;
+  const { pipeline, inbox, runs } = store;
   const ofMessages = (planned: readonly Planned[]): EnvironmentId[] => planned.map((p) => p.message.environmentId);
   return {
     ...store,
@@ -251,6 +144,15 @@ export function shoutingStore(store: Store, endpoints: Endpoints, bus: Pick<Bus,
           batch.map(({ delivery }) => delivery.environmentId),
         ),
       cancel: (environmentId, id, at) => after(pipeline.cancel(environmentId, id, at), [environmentId]),
+    },
+    runs: {
+      ...runs,
+      commit: (legs, leaseUntil) =>
+        after(
+          runs.commit(legs, leaseUntil),
+          legs.map(({ run }) => run.environmentId),
+        ),
+      cancel: (environmentId, ...rest) => after(runs.cancel(environmentId, ...rest), [environmentId]),
     },
     inbox: {
       ...inbox,

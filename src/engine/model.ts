@@ -6,6 +6,8 @@
 import type { Millis } from "../lib/clock.ts";
 import type { Id } from "../lib/ids.ts";
 import type { Json, JsonObject } from "../lib/json.ts";
+import type { AppEndpointId, AppId } from "./webhooks/model.ts";
+import type { Activity, PartyRef, RunRecord, TriggerSpec, WorkflowVersionId } from "./workflow/model.ts";
 
 export type EnvironmentId = Id<"env">;
 export type KeyId = Id<"key">;
@@ -16,7 +18,7 @@ export type AttemptId = Id<"att">;
 export type EventId = Id<"evt">;
 export type EndpointId = Id<"ohk">;
 /** Where deliveries go through: a provider as it is configured, or an endpoint. */
-export type ProviderId = Id<"prv"> | EndpointId;
+export type ProviderId = Id<"prv"> | EndpointId | AppEndpointId;
 /** Key of a kind of provider in the registry, for example `smtp`. */
 export type ProviderKindName = string;
 
@@ -118,14 +120,19 @@ export type Recipient =
       readonly tenantId: string;
       readonly includeChildren: boolean;
       readonly data?: JsonObject;
-    };
+    }
+  /** The object itself and whoever is subscribed to it, two levels deep. Of workflows only. */
+  | { readonly kind: "object"; readonly collection: string; readonly id: string; readonly data?: JsonObject }
+  /** Every user who has a registered device. */
+  | { readonly kind: "devices"; readonly data?: JsonObject };
 
 /** Everything a request asks for; kept as it is with the request, so that expanding can go on after a crash. */
 export interface SendSpec {
   readonly recipients: readonly Recipient[];
   readonly content:
     | { readonly kind: "template"; readonly template: string }
-    | { readonly kind: "inline"; readonly language: string; readonly source: Json };
+    | { readonly kind: "inline"; readonly language: string; readonly source: Json }
+    | { readonly kind: "workflow"; readonly trigger: TriggerSpec };
   readonly data: JsonObject;
   readonly mode: KeyMode;
   /** The facade it came through, for example `courier`. */
@@ -267,6 +274,8 @@ export interface Message {
    * is then the id of what it tells of. Lists of messages leave it out, and it is no change to tell endpoints of.
    */
   readonly toEndpoints?: true;
+  /** Set on a message that is a run of a workflow. `event` is then the workflow's key and `tags` its categories. */
+  readonly run?: RunRecord;
 }
 
 /**
@@ -314,6 +323,21 @@ export interface Rendered {
   /** A channel-specific body given by the author instead of elements. */
   readonly raw: JsonObject | null;
 }
+
+/** What says nothing, for those who fill in some of it, and where what is sent lies elsewhere. */
+export const NO_CONTENT: Rendered = Object.freeze({
+  subject: "",
+  title: "",
+  html: "",
+  text: "",
+  body: "",
+  imageUrl: null,
+  clickUrl: null,
+  actions: [],
+  blocks: [],
+  links: [],
+  raw: null,
+});
 
 export interface RenderedAction {
   readonly content: string;
@@ -382,6 +406,34 @@ export interface Delivery {
   /** As `Message.viaTenant` and `Message.requestId`: what a facade needs to spell the message's public id. */
   readonly viaTenant: boolean;
   readonly requestId: RequestId;
+  /**
+   * Set on deliveries of an application's message to one of its endpoints, which `providerId` names. There is one for
+   * each pair, and one more for each `manual` try that was asked for, which is made once.
+   */
+  readonly app?: { readonly id: AppId; readonly manual: boolean };
+  /** Set on deliveries that a channel step of a workflow made. */
+  readonly origin?: StepOrigin;
+  /** The facade that asked for it, as `SendSpec.via`. Set on items of inboxes, where somebody may ask for it. */
+  readonly via?: string;
+  /** Of a new delivery: until then only its endpoint's lane takes it (webhooks/lanes.ts). Not kept as such. */
+  readonly parkedUntil?: Millis;
+}
+
+/** Where in a workflow a delivery comes from, and what it speaks of. */
+export interface StepOrigin {
+  /** Of the step. */
+  readonly ref: string;
+  /** Of the workflow's channel (a UUID), and its type there. */
+  readonly channelId: string;
+  readonly versionId: WorkflowVersionId;
+  readonly categories: readonly string[];
+  readonly actors: readonly PartyRef[];
+  readonly totalActors: number;
+  /** Null when nothing was batched: the one activity is then the run's own, with `data` of the delivery. */
+  readonly activities: readonly Activity[] | null;
+  readonly totalActivities: number;
+  /** Held back by a send window. */
+  readonly scheduled?: true;
 }
 
 /** A delivery on the `inbox` channel, which always has a user. */
@@ -405,7 +457,13 @@ export interface Attempt {
 
 /** What one try came to. A channel returns this and does not throw: a refused mail is an ordinary Tuesday. */
 export type Outcome =
-  | { readonly kind: "sent"; readonly reference?: JsonObject; readonly statusCode?: number }
+  | {
+      readonly kind: "sent";
+      readonly reference?: JsonObject;
+      readonly statusCode?: number;
+      /** Device tokens that the provider called dead; it reached others. */
+      readonly deadTokens?: readonly string[];
+    }
   /** Worth another try. `notBefore` is the receiver's Retry-After, if it sent one. */
   | { readonly kind: "failed"; readonly reason: string; readonly statusCode?: number; readonly notBefore?: Millis }
   /** Another try cannot help: unknown address, revoked token, 410 Gone. */
@@ -428,6 +486,9 @@ export const MESSAGE_EVENTS = [
   "unarchived",
   "canceled",
   "bounced",
+  "seen",
+  "unseen",
+  "interacted",
 ] as const;
 export type MessageEventKind = (typeof MESSAGE_EVENTS)[number];
 
@@ -462,6 +523,25 @@ export interface DeviceToken {
   readonly device: JsonObject | null;
   readonly properties: JsonObject | null;
   readonly tracking: JsonObject | null;
+  readonly createdAt: Millis;
+  readonly updatedAt: Millis;
+}
+
+/**
+ * An app or a browser as it knows itself, by an id that it made up. It belongs to one user at a time; without a user of
+ * its own to the anonymous one, whose id is the device's.
+ */
+export interface Device {
+  readonly id: string;
+  readonly userId: string;
+  /** False while only its user or its tags are known. */
+  readonly registered: boolean;
+  /** Where pushes go to; no two devices have the same. */
+  readonly token: string | null;
+  /** As the device named it, for example `en-US`. */
+  readonly language: string | null;
+  readonly info: JsonObject;
+  readonly tags: JsonObject;
   readonly createdAt: Millis;
   readonly updatedAt: Millis;
 }

@@ -73,6 +73,7 @@ export interface RequestContext {
  */
 export async function requestContext(request: Request, deps: PlanningDeps): Promise<RequestContext> {
   const { spec, environmentId } = request;
+  if (spec.content.kind === "workflow") throw new Error(`request ${request.id} is a trigger, which begins runs`);
   const content =
     spec.content.kind === "inline"
       ? { kind: "inline" as const, compiled: deps.catalog.compile(spec.content.language, spec.content.source) }

@@ -7,7 +7,7 @@
  * Error only when we are at fault. Every query is scoped by the environment it is given.
  */
 import type { Millis } from "../lib/clock.ts";
-import type { Json, JsonObject } from "../lib/json.ts";
+import type { Json, JsonObject, Pairs } from "../lib/json.ts";
 import type {
   ApiKey,
   Attempt,
@@ -15,6 +15,7 @@ import type {
   Channel,
   Delivery,
   DeliveryId,
+  Device,
   DeviceToken,
   Document,
   Environment,
@@ -35,6 +36,9 @@ import type {
   Subscription,
   User,
 } from "./model.ts";
+import type { AppAcceptance, AppMessageStore, EndpointSettlement, TaskStore } from "./webhooks/ports.ts";
+import type { HappeningNote, PartyRef, Run } from "./workflow/model.ts";
+import type { HappeningStore, PartyStore, RunStore, ScheduleStore } from "./workflow/ports.ts";
 
 /** A page of a list. `next` is the key to pass as `after` for the following page, null on the last one. */
 export interface Page<T> {
@@ -53,6 +57,8 @@ export interface PageQuery {
 export interface Planned {
   readonly message: Message;
   readonly deliveries: readonly Delivery[];
+  /** Of a message that is a run which goes on later. */
+  readonly run?: Run;
 }
 
 export interface Acceptance {
@@ -107,6 +113,8 @@ export interface Settlement {
         readonly ifLast: { readonly state: MessageState; readonly reason: Message["reason"] };
       }
     | { readonly state: "canceled"; readonly at: Millis };
+  /** On deliveries to endpoints of applications; `attempt` is then null. */
+  readonly endpoint?: EndpointSettlement;
 }
 
 export interface PipelineStore {
@@ -203,6 +211,41 @@ export interface MessageFilter {
   readonly trace?: { readonly traceId: string; readonly requestId: RequestId | null };
 }
 
+/**
+ * How far a delivery is, with what was heard of it since: `waiting` was not tried yet, `tried` will be again, `withheld`
+ * was canceled or only simulated. Of those that follow one another the last counts: a bounce comes after everything.
+ */
+export type DeliveryStage = "waiting" | "tried" | "sent" | "delivered" | "failed" | "bounced" | "withheld";
+
+/** Which of the deliveries that workflows made. Deleted ones never match. Absent fields do not restrict. */
+export interface DeliveryFilter
+  extends Pick<InboxFilter, "tenantId" | "tenantIds" | "hasTenant" | "data" | "from" | "until"> {
+  /** Whom the run was for. */
+  readonly recipient?: PartyRef;
+  readonly ids?: readonly DeliveryId[];
+  readonly messageId?: MessageId;
+  readonly requestId?: RequestId;
+  /** `StepOrigin.channelId`. */
+  readonly channelId?: string;
+  /** Keys of workflows: any of them. */
+  readonly events?: readonly string[];
+  /** Categories of the workflow: any of them. */
+  readonly tags?: readonly string[];
+  /** Any of them. */
+  readonly stages?: readonly DeliveryStage[];
+  /** Each of them: whether the time is set. */
+  readonly marks?: readonly { readonly field: ItemField; readonly value: boolean }[];
+  /** That a link in it was followed. */
+  readonly linkClicked?: true;
+}
+
+/** When something was last heard of a delivery: a receipt, a bounce, a link that was followed. */
+export interface DeliverySignal {
+  readonly deliveryId: DeliveryId;
+  readonly kind: "delivered" | "bounced" | "link-clicked";
+  readonly at: Millis;
+}
+
 /** A message and all that is known of it. */
 export interface MessageRecord {
   readonly message: Message;
@@ -217,6 +260,12 @@ export interface MessageStore {
   list(environmentId: EnvironmentId, filter: MessageFilter, page: PageQuery): Promise<Page<Message>>;
   /** @returns null when there is none. At most 1,000 attempts and 1,000 events, the oldest first. */
   read(environmentId: EnvironmentId, id: MessageId): Promise<MessageRecord | null>;
+  /** Of these recipients (`Message.recipient`), those that have a message of the request. */
+  reached(
+    environmentId: EnvironmentId,
+    requestId: RequestId,
+    recipients: readonly string[],
+  ): Promise<ReadonlySet<string>>;
   /** The message of a request that went to this user; for public ids that name the user. */
   findByUser(environmentId: EnvironmentId, requestId: RequestId, userId: string): Promise<MessageId | null>;
   /** @returns null when there is none. */
@@ -224,8 +273,16 @@ export interface MessageStore {
   /** Hides the messages of a request from lists. @returns false when there is no such request. */
   archiveRequest(environmentId: EnvironmentId, id: RequestId, at: Millis): Promise<boolean>;
   readDelivery(environmentId: EnvironmentId, id: DeliveryId): Promise<Delivery | null>;
+  /** Those that there are, newest first. The caller bounds their number. */
+  readDeliveries(environmentId: EnvironmentId, ids: readonly DeliveryId[]): Promise<readonly Delivery[]>;
+  /** Those that there are, newest first, those to endpoints included. The caller bounds their number. */
+  readMessages(environmentId: EnvironmentId, ids: readonly MessageId[]): Promise<readonly Message[]>;
   /** Delivers newest first; `after` is a delivery id. All channels. */
   listDeliveries(environmentId: EnvironmentId, messageId: MessageId): Promise<readonly Delivery[]>;
+  /** Of workflows, on all channels. Newest first; `after` and `before` are delivery ids, see `InboxPageQuery`. */
+  deliveriesPage(environmentId: EnvironmentId, filter: DeliveryFilter, page: InboxPageQuery): Promise<Page<Delivery>>;
+  /** Of the deliveries of these messages, at most one of a kind for each. The caller bounds the messages' number. */
+  signals(environmentId: EnvironmentId, messageIds: readonly MessageId[]): Promise<readonly DeliverySignal[]>;
 }
 
 // ——— what users do with what they got ————————————————————————————————————————————————————————————————————————————
@@ -235,13 +292,44 @@ export interface InboxFilter {
   readonly userId: string;
   /** Exactly this tenant, or null: exactly the items without one. Absent: every item of the user. */
   readonly tenantId?: string | null;
+  /** Any of these tenants, null for the items without one; an empty list matches nothing. Instead of `tenantId`. */
+  readonly tenantIds?: readonly (string | null)[];
+  /** Only items of a tenant, whichever it is. */
+  readonly hasTenant?: true;
   readonly archived?: boolean;
   readonly read?: boolean;
   readonly seen?: boolean;
+  readonly interacted?: boolean;
   /** Any of them; an empty list matches nothing. */
   readonly tags?: readonly string[];
+  /** The message's `event` is any of them. */
+  readonly events?: readonly string[];
+  /** Each of these is among the item's `data`, at its top level; see `hasPairs` for what is equal. */
+  readonly data?: Pairs;
+  /** Of any of these channels of workflows (`StepOrigin.channelId`), null for what no workflow sent. */
+  readonly channelIds?: readonly (string | null)[];
+  /** Sent through this facade (`Delivery.via`). */
+  readonly via?: string;
   /** Inclusive. */
   readonly from?: Millis;
+  /** Exclusive. */
+  readonly until?: Millis;
+}
+
+/** Items that are alike in what was done with them, and how many they are. */
+export interface InboxPile {
+  readonly seen: boolean;
+  readonly read: boolean;
+  readonly archived: boolean;
+  readonly count: number;
+}
+
+export interface InboxPageQuery extends PageQuery {
+  /**
+   * Only items newer than this one. Without `after` the page is the one next to it, still newest first, and its `next`
+   * is to be passed as `before`.
+   */
+  readonly before?: string | null;
 }
 
 /** The columns a change may set. `interacted` and `deleted` cannot be taken back. */
@@ -265,9 +353,11 @@ export interface ItemChanged {
 
 export interface InboxStore {
   /** Newest first; `after` is a delivery id. */
-  list(environmentId: EnvironmentId, filter: InboxFilter, now: Millis, page: PageQuery): Promise<Page<InboxItem>>;
+  list(environmentId: EnvironmentId, filter: InboxFilter, now: Millis, page: InboxPageQuery): Promise<Page<InboxItem>>;
   /** Exact, whatever the number. Cheap for filters of tenant, archived, read and seen; others look at every item. */
   count(environmentId: EnvironmentId, filter: InboxFilter, now: Millis): Promise<number>;
+  /** The same by what was done with the items, in one look: whoever asks for several counts gets them of one moment. */
+  piles(environmentId: EnvironmentId, filter: InboxFilter, now: Millis): Promise<readonly InboxPile[]>;
   /** The inbox item of a message. */
   readByMessage(environmentId: EnvironmentId, userId: string, messageId: MessageId): Promise<InboxItem | null>;
   /**
@@ -284,6 +374,7 @@ export interface InboxStore {
   ): Promise<readonly ItemChanged[]>;
   /**
    * Applies one change to every item that matches; in bounded batches, each one commit.
+   * @param committed is called after each commit with the items that it changed, as they are then.
    * @returns ids of the messages it changed, at most 10,000 of them.
    */
   changeAll(
@@ -292,6 +383,7 @@ export interface InboxStore {
     change: Omit<ItemChange, "deliveryId">,
     at: Millis,
     history: (delivery: Delivery) => readonly Progress[],
+    committed?: (items: readonly InboxItem[]) => void,
   ): Promise<readonly MessageId[]>;
   /** Adds progress without an item: a click, a provider's receipt. First times are kept; the state only rises. */
   progress(environmentId: EnvironmentId, steps: readonly Progress[]): Promise<void>;
@@ -299,11 +391,36 @@ export interface InboxStore {
   expire(now: Millis, limit: number): Promise<number>;
 }
 
+/** What lists of many items show of each. */
+export type InboxBrief = Pick<
+  InboxItem,
+  "id" | "messageId" | "requestId" | "createdAt" | "readAt" | "interactedAt" | "expiresAt" | "content" | "data" | "via"
+>;
+
+export interface InboxBriefStore {
+  /** As `InboxStore.list`, of archived items only or of the others, and only what a list shows. */
+  brief(
+    environmentId: EnvironmentId,
+    filter: Pick<InboxFilter, "userId" | "archived" | "via">,
+    now: Millis,
+    page: InboxPageQuery,
+  ): Promise<Page<InboxBrief>>;
+  /**
+   * Something short that is another as soon as anything in the user's inbox is: what was read between two equal ones is
+   * still as it was read, but for what has expired since.
+   */
+  stamp(environmentId: EnvironmentId, userId: string): Promise<string>;
+  /** Items of a message on the inbox channel, whatever became of them, deleted ones included. */
+  itemsOf(environmentId: EnvironmentId, messageIds: readonly MessageId[]): Promise<readonly InboxItem[]>;
+}
+
 /** One entry of a message's history, and how far it thereby is. */
 export interface Progress {
   readonly event: MessageEvent;
   /** State to rise to, and the column of its first time. Null: the entry changes nothing but the history. */
   readonly state: "delivered" | "opened" | "clicked" | "undeliverable" | null;
+  /** Of a delivery that a workflow made: it is noted for who wants to be told of these. */
+  readonly happens?: true;
 }
 
 // ——— whom to send to —————————————————————————————————————————————————————————————————————————————————————————————
@@ -419,6 +536,78 @@ export interface DirectoryStore {
   ): Promise<ReadonlySet<string>>;
 }
 
+export interface DeviceStore {
+  /** In the order of `ids`; null for one never heard of. */
+  read(environmentId: EnvironmentId, ids: readonly string[]): Promise<readonly (Device | null)[]>;
+  /** Registered devices that have one of these tokens. */
+  withTokens(environmentId: EnvironmentId, tokens: readonly string[]): Promise<readonly Device[]>;
+  /**
+   * Reads, changes and writes a device as one operation. A token that it thereby gets, others lose.
+   * @param modify is pure, for it may run again after a conflict; null deletes, or leaves what is not there alone.
+   * @param token the only one that the device may get by it.
+   */
+  modify(
+    environmentId: EnvironmentId,
+    id: string,
+    at: Millis,
+    modify: (old: Device | null) => Omit<Device, "id" | "createdAt" | "updatedAt"> | null,
+    token?: string | null,
+  ): Promise<{
+    readonly before: Device | null;
+    readonly after: Device | null;
+    /** As they were before. */
+    readonly lostToken: readonly Device[];
+  }>;
+  /** Newest change first. */
+  ofUser(environmentId: EnvironmentId, userId: string, limit: number): Promise<readonly Device[]>;
+  /** Gives all devices of one user to another. @returns how many. */
+  moveAll(environmentId: EnvironmentId, from: string, into: string, at: Millis): Promise<number>;
+  /** Users with a registered device, by id ascending; `after` is a user id. */
+  users(environmentId: EnvironmentId, page: PageQuery): Promise<Page<string>>;
+  /** Of these users, the language of the device that was changed last; users without one are absent. */
+  languages(environmentId: EnvironmentId, userIds: readonly string[]): Promise<ReadonlyMap<string, string>>;
+}
+
+/** Taking back what a request sent. It is noted first and then done page by page, so that it survives a crash. */
+export interface Recall {
+  readonly environmentId: EnvironmentId;
+  readonly requestId: RequestId;
+  /** The last message that was seen to. */
+  readonly cursor: MessageId | null;
+}
+
+export interface RecallStore {
+  /**
+   * Notes that the request is taken back, and ends its expanding. Repeating it changes nothing.
+   * @returns the recall as it stands; `finished` when nothing is left to do; null when there is no such request.
+   */
+  begin(
+    environmentId: EnvironmentId,
+    id: RequestId,
+    at: Millis,
+    leaseUntil: Millis,
+  ): Promise<Recall | "finished" | null>;
+  /** Claims recalls that nobody is at any more. */
+  claim(now: Millis, limit: number, leaseUntil: Millis): Promise<readonly Recall[]>;
+  /** Messages of the request behind the cursor, oldest first. */
+  messages(recall: Recall, limit: number): Promise<readonly Pick<Message, "id" | "state">[]>;
+  /** Notes who is to be told of it, and moves on. @param cursor null when that was the end. */
+  advance(
+    recall: Recall,
+    items: readonly { readonly userId: string; readonly until: Millis }[],
+    cursor: MessageId | null,
+    leaseUntil: Millis,
+  ): Promise<void>;
+  /** Requests whose items were taken back from the user and would not have expired yet. */
+  ofUser(environmentId: EnvironmentId, userId: string, now: Millis): Promise<readonly RequestId[]>;
+  /** Gives what one user is to be told to another. */
+  move(environmentId: EnvironmentId, from: string, into: string): Promise<void>;
+  /** Requests with ids from `from` to `to`, both included. */
+  requests(environmentId: EnvironmentId, from: RequestId, to: RequestId, limit: number): Promise<readonly Request[]>;
+  /** Forgets what nobody needs to be told of any more. @returns how many rows. */
+  sweep(now: Millis, limit: number): Promise<number>;
+}
+
 // ——— what people configure ———————————————————————————————————————————————————————————————————————————————————————
 
 export interface DocumentWrite {
@@ -428,6 +617,14 @@ export interface DocumentWrite {
   readonly body: JsonObject | null;
   /** The version it must have now: `absent` for none, `any` for no matter. */
   readonly expect: number | "absent" | "any";
+}
+
+/** What is written with documents in the same commit. */
+export interface DocumentEffects {
+  /** Messages that tell of the change; see `AppAcceptance`. */
+  readonly told?: readonly AppAcceptance[];
+  /** What happened to what authors write; see `HappeningStore`. */
+  readonly happened?: readonly HappeningNote[];
 }
 
 export interface DocumentStore {
@@ -447,7 +644,12 @@ export interface DocumentStore {
    * Writes all, or none when one does not have the version expected of it.
    * @returns the new versions in order (0 for a deleted one), or null when nothing was written: read again and retry.
    */
-  write(environmentId: EnvironmentId, writes: readonly DocumentWrite[], at: Millis): Promise<readonly number[] | null>;
+  write(
+    environmentId: EnvironmentId,
+    writes: readonly DocumentWrite[],
+    at: Millis,
+    effects?: DocumentEffects,
+  ): Promise<readonly number[] | null>;
 }
 
 export interface IdempotencyStore {
@@ -465,6 +667,8 @@ export interface IdempotencyStore {
     abandonedAfterMs: Millis,
   ): Promise<{ kind: "begun" } | { kind: "replayed"; answer: StoredAnswer } | { kind: "busy" }>;
   finish(environmentId: EnvironmentId, scope: string, key: string, answer: StoredAnswer): Promise<void>;
+  /** The answer that is kept for the key; null while there is none. Takes nothing. */
+  find(environmentId: EnvironmentId, scope: string, key: string, now: Millis): Promise<StoredAnswer | null>;
   abandon(environmentId: EnvironmentId, scope: string, key: string): Promise<void>;
 }
 
@@ -511,13 +715,21 @@ export interface Store {
   readonly pipeline: PipelineStore;
   readonly messages: MessageStore;
   readonly messageChanges: MessageChangeStore;
-  readonly inbox: InboxStore;
+  readonly inbox: InboxStore & InboxBriefStore;
   readonly directory: DirectoryStore;
+  readonly devices: DeviceStore;
+  readonly recalls: RecallStore;
   readonly documents: DocumentStore;
   readonly idempotency: IdempotencyStore;
   readonly captured: CaptureStore;
   readonly environments: EnvironmentStore;
   readonly housekeeping: HousekeepingStore;
+  readonly appMessages: AppMessageStore;
+  readonly tasks: TaskStore;
+  readonly runs: RunStore;
+  readonly happenings: HappeningStore;
+  readonly schedules: ScheduleStore;
+  readonly parties: PartyStore;
   /** Resolves if the database answers. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -558,6 +770,8 @@ export interface CompiledContent {
 }
 
 export interface ContentLanguage {
+  /** Compiling costs no more than looking up what was compiled before, so that nothing is kept. */
+  readonly unkept?: true;
   /** @throws Refusal("invalid") naming the element at fault. */
   compile(source: Json): CompiledContent;
   /** Evaluates strings inside overrides and the like with the same syntax. @throws RenderError */
@@ -653,7 +867,7 @@ export type InboxEvent =
       readonly via: string;
     };
 
-export type Work = "requests" | "messages" | "deliveries" | "changes";
+export type Work = "requests" | "messages" | "deliveries" | "changes" | "tasks" | "runs" | "schedules" | "happenings";
 
 /** Carries shouts between the parts of one process and, later, between processes. Delivery is best effort. */
 export interface Bus {

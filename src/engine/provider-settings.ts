@@ -8,6 +8,15 @@ import { Refusal } from "./refusal.ts";
 const MASK = "********";
 const MAX_LENGTH = 10_000;
 
+/** In bytes. */
+const LENGTHS = { public: 65, private: 32 };
+
+/** A key of P-256 as browsers and push services spell it. */
+function isKey(value: Json, kind: keyof typeof LENGTHS): boolean {
+  const bytes = Buffer.from(String(value), "base64url");
+  return bytes.length === LENGTHS[kind] && bytes.toString("base64url") === value;
+}
+
 /** What a field must be beyond its type, by the name of the field. @returns what was expected, null when it is right. */
 const MEANINGS: { readonly [provider: string]: { readonly [field: string]: (value: Json) => string | null } } = {
   smtp: {
@@ -15,6 +24,12 @@ const MEANINGS: { readonly [provider: string]: { readonly [field: string]: (valu
     port: (value) =>
       Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 65_535 ? null : "a port between 1 and 65535",
     from: (value) => (String(value).includes("@") ? null : "an email address"),
+  },
+  "web-push": {
+    vapid_public_key: (value) => (isKey(value, "public") ? null : "the 65 bytes of a VAPID public key in base64url"),
+    vapid_private_key: (value) => (isKey(value, "private") ? null : "the 32 bytes of a VAPID private key in base64url"),
+    subject: (value) =>
+      /^(mailto:[^\s@]+@|https:\/\/)[^\s@]+$/.test(String(value)) ? null : "a mailto: or https: address",
   },
   webhook: {
     url: (value) => {

@@ -9,6 +9,13 @@ export const USUAL_SCHEDULE: RetrySchedule = {
   maxAttempts: Number.POSITIVE_INFINITY,
 };
 
+/** For what a workflow sends: eight tries within half an hour, the last one after 21 minutes (27 at the most). */
+export const STEP_SCHEDULE: RetrySchedule = {
+  waitsMs: [10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 640_000],
+  jitter: 0.25,
+  maxAttempts: 8,
+};
+
 export type NextStep =
   | { readonly kind: "done" }
   | { readonly kind: "retry"; readonly at: Millis }

@@ -124,7 +124,7 @@ function isChannel(name: string): name is Channel {
 }
 
 /** Those named, in that order, each once; or all of the channel, where a stand-in steps aside for anything real. */
-function providersOf(
+export function providersOf(
   channel: Channel,
   named: readonly string[] | undefined,
   all: readonly Provider[],

@@ -13,6 +13,11 @@ import { ChangeTeller, type DescribeMessage, shoutingStore } from "./message-cha
 import type { SendSpec } from "./model.ts";
 import type { PlanningDeps, TrackingLinks } from "./plan.ts";
 import type { Bus, ContentLanguage, ProviderKind, Retention, Store } from "./ports.ts";
+import { Recalls } from "./recalls.ts";
+import { Refusal } from "./refusal.ts";
+import { openWebhooks, type WebhookOptions } from "./webhooks/open.ts";
+import { type DescribeHappening, HappeningTeller } from "./workflow/happenings.ts";
+import { openWorkflows, type WorkflowOptions } from "./workflow/open.ts";
 
 export interface EngineOptions {
   readonly store: Store;
@@ -26,11 +31,15 @@ export interface EngineOptions {
   readonly endpointKinds?: ReadonlyMap<string, ProviderKind>;
   /** What endpoints are told of a message that changed. */
   readonly describeMessage?: DescribeMessage;
+  /** What endpoints are told of what happened to what workflows send; without it they are told nothing. */
+  readonly describeHappening?: DescribeHappening;
   readonly tracking: TrackingLinks | null;
   readonly publicMessageId: PlanningDeps["publicMessageId"];
   readonly roll: () => number;
   readonly limits: DispatcherLimits & { readonly maxBatch: number; readonly tryTimeoutMs: Millis };
   readonly retention: Retention;
+  readonly webhooks: WebhookOptions;
+  readonly workflows: WorkflowOptions;
   /** Whether this process does the work that is due, or only takes requests in. */
   readonly deliver: boolean;
 }
@@ -46,10 +55,13 @@ export function startEngine(options: EngineOptions): RunningEngine {
   const { bus, clock, log } = options;
   const documents: Store["documents"] = {
     ...options.store.documents,
-    async write(environmentId, writes, at) {
-      const versions = await options.store.documents.write(environmentId, writes, at);
-      if (versions !== null)
+    async write(environmentId, writes, at, effects) {
+      const versions = await options.store.documents.write(environmentId, writes, at, effects);
+      if (versions !== null) {
         for (const kind of new Set(writes.map((write) => write.kind))) bus.changed(environmentId, kind);
+        if (effects?.told !== undefined && effects.told.length > 0) bus.lookNow("deliveries");
+        if (effects?.happened !== undefined && effects.happened.length > 0) bus.lookNow("happenings");
+      }
       return versions;
     },
   };
@@ -66,7 +78,19 @@ export function startEngine(options: EngineOptions): RunningEngine {
     readMembershipProfile: async (environmentId, userId, tenantId) =>
       (await store.directory.readMembership(environmentId, userId, tenantId))?.profile ?? null,
   };
-  const acceptor = new Acceptor(store, planning, bus, log, options.limits);
+  const workflows = openWorkflows(options.workflows, {
+    store,
+    documents,
+    providers: (environmentId) => planning.catalog.providers(environmentId),
+    kinds: options.kinds,
+    tracking: options.tracking,
+    report: planning.report,
+    bus,
+    clock,
+    log,
+    leaseMs: options.limits.leaseMs,
+  });
+  const acceptor = new Acceptor(store, planning, workflows.planner, bus, log, options.limits);
   const deliverer = new Deliverer({
     store,
     planning,
@@ -78,17 +102,39 @@ export function startEngine(options: EngineOptions): RunningEngine {
     roll: options.roll,
     tryTimeoutMs: options.limits.tryTimeoutMs,
   });
+  const webhooks = openWebhooks(options.webhooks, {
+    store,
+    documents,
+    bus,
+    clock,
+    log,
+    roll: options.roll,
+    maxBatch: options.limits.maxBatch,
+    leaseMs: options.limits.leaseMs,
+  });
   const dispatcher = new Dispatcher(
     store,
     planning,
     deliverer,
-    new Expander(store, planning),
+    new Expander(store, planning, workflows.planner),
     new ChangeTeller({ store, endpoints, describeMessage: options.describeMessage ?? null, clock, log }),
+    new HappeningTeller({
+      store,
+      endpoints,
+      channels: workflows.channels,
+      describe: options.describeHappening ?? null,
+      clock,
+      log,
+    }),
+    webhooks.work,
+    workflows.work,
     bus,
     log,
     options.limits,
   );
-  const housekeeper = new Housekeeper(store, clock, log, options.retention);
+  const inbox = inboxActions(store, bus, clock);
+  const recalls = new Recalls(store, inbox, clock, log);
+  const housekeeper = new Housekeeper(store, recalls, clock, log, options.retention);
   if (options.deliver) {
     dispatcher.start();
     housekeeper.start();
@@ -105,9 +151,17 @@ export function startEngine(options: EngineOptions): RunningEngine {
     messages: store.messages,
     idempotency: store.idempotency,
     captured: store.captured,
-    inbox: inboxActions(store, bus, clock),
+    inbox,
+    devices: store.devices,
+    recalls: store.recalls,
+    recall: (environmentId, id, via) => recalls.recall(environmentId, id, via),
     languages: options.languages,
     providerKinds: options.kinds,
+    webhooks: webhooks.facing({
+      tryNow: (delivery, leaseUntil) => dispatcher.tryNow(delivery, leaseUntil),
+      throttledSince: (endpointId) => dispatcher.lanes.throttledSince(endpointId),
+    }),
+    workflows: workflows.facing(send),
     dispatcher,
     send,
     cancel: async (environmentId, id) => {
@@ -119,6 +173,9 @@ export function startEngine(options: EngineOptions): RunningEngine {
       const record = await store.messages.read(environmentId, id);
       if (record === null) return null;
       const { message, request } = record;
+      if (message.userId === null && message.run !== undefined) {
+        throw new Refusal("not_implemented", "what went to an object cannot be sent again to it alone");
+      }
       const original = request.spec.recipients[message.entry];
       const recipient =
         original?.kind === "user"
@@ -136,7 +193,9 @@ export function startEngine(options: EngineOptions): RunningEngine {
     },
     async stop(deadlineMs) {
       housekeeper.stop();
+      const recalled = recalls.stop();
       await dispatcher.stop(deadlineMs);
+      await recalled;
     },
   };
 }

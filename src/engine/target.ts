@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "../lib/json.ts";
 import type { Message, MessageId, Recipient, Request } from "./model.ts";
+import type { PartyRef } from "./workflow/model.ts";
 
 /** One recipient of a request, as expanding found it. */
 export interface Target {
@@ -15,6 +16,9 @@ export interface Target {
   /** Preferences that came with the request, and those kept with the list subscription. */
   readonly preferences: JsonObject | null;
   readonly subscriptionPreferences: JsonObject | null;
+  /** Of a trigger's recipient that was looked up: who it is, and where in its entry expanding goes on behind it. */
+  readonly party?: PartyRef;
+  readonly after?: string;
 }
 
 /** The recipient of a lone user entry, as planning wants it. */

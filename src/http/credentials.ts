@@ -27,6 +27,7 @@ export class Credentials {
   readonly #clock: Clock;
   #byId = new Map<string, Environment>();
   #byPublicKey = new Map<string, Environment>();
+  #byAppCode = new Map<string, Environment>();
   #refreshedAt: Millis = Number.NEGATIVE_INFINITY;
   readonly #keys = new Lru<string, { readonly principal: Principal; readonly until: Millis }>(CACHED_KEYS);
   readonly #tokens = new Lru<string, { readonly claims: UserTokenClaims; readonly signedWith: string }>(CACHED_TOKENS);
@@ -42,6 +43,14 @@ export class Credentials {
     const environments = await this.#store.environments();
     this.#byId = new Map(environments.map((environment) => [environment.id, environment]));
     this.#byPublicKey = new Map(environments.map((environment) => [environment.publicKey, environment]));
+    this.#byAppCode = new Map(environments.map((environment) => [environment.appCode, environment]));
+  }
+
+  /** Null for an unknown code. Rejects only if the database cannot be asked. */
+  async environmentByAppCode(code: string): Promise<Environment | null> {
+    const known = this.#byAppCode.get(code);
+    if (known !== undefined) return known;
+    return (await this.#refreshIfOld()) ? (this.#byAppCode.get(code) ?? null) : null;
   }
 
   environmentById(id: string): Environment | undefined {

@@ -1,5 +1,5 @@
 /**
- * `/demo`: Courier's inbox and toast for two users side by side, and a form that sends to them. For local development
+ * `/demo`: Courier's inbox and toast, Knock's feed and a Pushwoosh list side by side, and a form that sends to them. For local development
  * only: whoever reaches these paths may read and write the two users' inboxes without any credential.
  */
 import type { FastifyInstance, FastifyRequest } from "fastify";
@@ -53,6 +53,8 @@ export function demoRoutes(app: FastifyInstance, deps: DemoDeps): void {
     const connectTo = (): string[] => [new URL(deps.publicUrl).origin, new URL(webSocketUrl(deps.publicUrl)).origin];
     demo.get("/demo", (request, reply) => pages.sendPage(request, reply, "demo", connectTo()));
     demo.get("/demo/inbox", (request, reply) => pages.sendPage(request, reply, "demo-inbox", connectTo()));
+    demo.get("/demo/feed", (request, reply) => pages.sendPage(request, reply, "demo-feed", connectTo()));
+    demo.get("/demo/list", (request, reply) => pages.sendPage(request, reply, "demo-list", connectTo()));
     demo.get<{ Params: { name: string } }>("/demo/assets/:name", (request, reply) =>
       pages.sendAsset(request, reply, request.params.name),
     );
@@ -66,7 +68,11 @@ export function demoRoutes(app: FastifyInstance, deps: DemoDeps): void {
       const user = demoUser((request.query as { readonly user?: unknown }).user, "user");
       const jwt = await deps.issueToken([user.userId], SCOPES, TOKEN_TTL_MS);
       reply.header("cache-control", "no-store");
-      return { userId: user.userId, name: user.name, jwt, apiUrls: apiUrls(deps.publicUrl) };
+      const { publicKey, feedId, appCode } = deps.environment();
+      const host = new URL(deps.publicUrl).origin;
+      const feed = { host, publicKey, channelId: feedId };
+      const pushwoosh = { url: `${host}/json/1.3/`, application: appCode };
+      return { userId: user.userId, name: user.name, jwt, apiUrls: apiUrls(deps.publicUrl), feed, pushwoosh };
     });
 
     demo.post("/demo/send", { bodyLimit: MAX_BODY_BYTES }, async (request, reply) => {

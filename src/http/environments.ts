@@ -9,6 +9,7 @@ import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { apiKey, hashOf, newSecretKey, randomText } from "./credentials.ts";
+import { ensureAllChannels, firstChannels } from "./step-channels.ts";
 
 /** What identifies an environment to clients. `secretKey` is the only secret among them. */
 export interface FirstCredentials {
@@ -74,7 +75,8 @@ export async function openFirstEnvironment(options: {
   if (next.publicKey !== publicKey || next.appCode !== appCode || next.feedId !== feedId) {
     await environments.update(next);
   }
-  await furnish(documents, environments, next.id, clock);
+  await furnish(documents, environments, next, clock);
+  await ensureAllChannels(documents, environments, next, clock);
   const secretKey = fixed.secretKey ?? (await ifValid(environments, generatedKey));
   if (fixed.secretKey !== null) await useSecretKey(environments, documents, next.id, fixed.secretKey, clock);
   return {
@@ -103,8 +105,41 @@ export async function createEnvironment(
     createdAt: now,
   };
   await environments.create(environment, [apiKey(environment.id, mode, secretKey, now)]);
-  await furnish(documents, environments, environment.id, clock);
+  await furnish(documents, environments, environment, clock);
   return { environment, secretKey };
+}
+
+/** The environment of this id, made without a key if there is none: its callers prove who they are in another way. */
+export async function ensureEnvironment(
+  environments: EnvironmentStore,
+  documents: DocumentStore,
+  clock: Clock,
+  id: EnvironmentId,
+  name: string,
+): Promise<Environment> {
+  const find = async (): Promise<Environment | undefined> =>
+    (await environments.environments()).find((environment) => environment.id === id);
+  const known = await find();
+  if (known !== undefined) return known;
+  const environment: Environment = {
+    id,
+    name,
+    signingSecret: randomBytes(32).toString("base64url"),
+    publicKey: newPublicKey(),
+    appCode: newAppCode(),
+    feedId: randomUUID(),
+    createdAt: clock.now(),
+  };
+  try {
+    await environments.create(environment, []);
+  } catch (error) {
+    // Another call, or another process, may have made it in this moment.
+    const made = await find();
+    if (made === undefined) throw error;
+    return made;
+  }
+  await furnish(documents, environments, environment, clock);
+  return environment;
 }
 
 async function findFirst(environments: EnvironmentStore): Promise<Environment | null> {
@@ -136,13 +171,14 @@ async function createFirst(
   }
 }
 
-/** Gives an environment its providers, once in its life: what the operator deletes later stays deleted. */
+/** Gives an environment its providers and channels, once in its life: what the operator deletes later stays deleted. */
 async function furnish(
   documents: DocumentStore,
   environments: EnvironmentStore,
-  environmentId: EnvironmentId,
+  environment: Environment,
   clock: Clock,
 ): Promise<void> {
+  const { id: environmentId } = environment;
   if ((await documents.read(environmentId, SETUP, SETUP_ID)) !== null) return;
   const now = clock.now();
   const [key] = await environments.keys(environmentId);
@@ -151,7 +187,7 @@ async function furnish(
     return { kind: PROVIDER, id: newId("prv", now), body: body as unknown as JsonObject, expect: "absent" };
   });
   // Null means that another process furnished it meanwhile, which is just as good.
-  await documents.write(environmentId, [setup, ...providers], now);
+  await documents.write(environmentId, [setup, ...providers, ...firstChannels(environment)], now);
 }
 
 const FIRST_PROVIDERS: readonly ProviderBody[] = (

@@ -20,6 +20,11 @@ export interface ServerOptions {
   readonly metrics?: () => Promise<Registry>;
   /** Larger bodies are refused with 413. Courier's limit by default. */
   readonly maxBodyBytes?: number;
+  /**
+   * The answer to a URL that the router cannot read, in the words of the facade whose prefix it has; null when it has
+   * none. No scope of a facade ever sees such a call.
+   */
+  readonly unroutable?: (error: unknown, url: string) => { readonly status: number; readonly body: object } | null;
 }
 
 const SIX_MEGABYTES = 6 * 1024 * 1024;
@@ -45,14 +50,23 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     // Nothing of ours is logged through a request's own logger; making one for each cost a send 2.6 µs.
     childLoggerFactory: (logger) => logger,
     requestIdHeader: false,
+    // Some clients do not cut the slash off the end of the address they are given.
+    rewriteUrl: (request) => {
+      const url = request.url ?? "/";
+      return url.startsWith("//") ? url.replace(/^\/+/, "/") : url;
+    },
     forceCloseConnections: "idle",
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
     // Bodies mean what they say: "5" is no number, and no field is dropped or invented.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
     clientErrorHandler: answerUnreadable,
     frameworkErrors: (error, request, reply) => {
-      setCorsHeaders(reply as FastifyReply);
-      answerError(log, error, request as FastifyRequest, reply as FastifyReply);
+      // No hook runs for what cannot be routed.
+      setCorsHeaders(request, reply as FastifyReply);
+      reply.header("x-request-id", request.id);
+      const answer = options.unroutable?.(error, request.url) ?? null;
+      if (answer === null) answerError(log, error, request as FastifyRequest, reply as FastifyReply);
+      else (reply as FastifyReply).code(answer.status).send(answer.body);
     },
   }) as unknown as FastifyInstance;
 
@@ -110,7 +124,8 @@ function answerUnreadable(error: Error & { code?: string }, socket: Socket): voi
   // A connection the client has cut, or one that has begun to be answered: more bytes would only garble it.
   if (error.code === "ECONNRESET" || !socket.writable || answering(socket)) return void socket.destroy(error);
   const { status, message } = UNREADABLE[error.code ?? ""] ?? { status: 400, message: "The request is not valid HTTP" };
-  const body = JSON.stringify({ message, type: TYPE_BY_CODE.invalid });
+  // Whose path it was to be is not known, so the body has the fields of every vendor.
+  const body = JSON.stringify({ message, type: TYPE_BY_CODE.invalid, code: "generic_error", detail: message });
   socket.once("finish", () => socket.destroy());
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\nConnection: close\r\nAccess-Control-Allow-Origin: *\r\n` +

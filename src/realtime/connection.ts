@@ -14,8 +14,17 @@ import type { Millis } from "../lib/clock.ts";
  */
 export interface Dialect<Session = unknown, Filter = unknown> {
   readonly name: string;
-  /** The frame that tells of an event; null when clients of this kind are not told. Called once per event. */
-  encode(event: InboxEvent): string | null;
+  /**
+   * The frame that tells of an event; null when clients of this kind are not told. Called once per event. Absent in a
+   * dialect that has `tell`.
+   */
+  encode?(event: InboxEvent): string | null;
+  /**
+   * In place of `encode`, for clients that are told what an event alone does not say, such as how many are unread now:
+   * the hub only hands over which subscription wants to hear of which event, and the dialect sends by itself, when it
+   * has looked that up. By then the subscription may be gone.
+   */
+  tell?(event: InboxEvent, subscription: Subscription<Session, Filter>): void;
   /** Whether a subscription with this filter is to hear of the event. */
   wants(event: InboxEvent, filter: Filter): boolean;
   /**
@@ -27,6 +36,17 @@ export interface Dialect<Session = unknown, Filter = unknown> {
   received(connection: Connection<Session, Filter>, text: string): void;
   /** Frame that tells a client to leave and come back; absent when it only understands closing. */
   goodbye?(retryAfterSeconds: number): string;
+  /** What is particular about connections of this kind; absent: nothing. */
+  readonly customs?: Customs;
+}
+
+export interface Customs {
+  /** A client that has sent no frame for so long is closed; pings do not count. */
+  readonly silentMs: Millis;
+  /** How many frames may come at once, in place of the usual number. */
+  readonly framesAtOnce: number;
+  /** Whether a connection may stay without saying whose it is. */
+  readonly anonymous: boolean;
 }
 
 /** A wish to hear of one user's inbox. A connection has each `key` once. */
@@ -84,7 +104,7 @@ export class Connection<Session = unknown, Filter = unknown> {
   readonly #host: ConnectionHost;
   readonly #socket: HubSocket;
   readonly #transport: Duplex;
-  #allowance = FRAMES_AT_ONCE;
+  #allowance: number;
   #allowanceAt: Millis;
 
   constructor(
@@ -111,6 +131,7 @@ export class Connection<Session = unknown, Filter = unknown> {
     this.expiresAt = opening.expiresAt;
     this.openedAt = host.now();
     this.pingedAt = this.openedAt;
+    this.#allowance = opening.dialect.customs?.framesAtOnce ?? FRAMES_AT_ONCE;
     this.#allowanceAt = this.openedAt;
     socket.connection = this;
     socket.on("message", onMessage);
@@ -122,6 +143,11 @@ export class Connection<Session = unknown, Filter = unknown> {
 
   get open(): boolean {
     return this.#socket.readyState === WebSocket.OPEN;
+  }
+
+  /** When its last frame came; when it opened, until there was one. */
+  get heardAt(): Millis {
+    return this.#allowanceAt;
   }
 
   /** Sends one text frame; drops it when the socket is closing. A client that reads too slowly is closed with 1013. */
@@ -165,7 +191,8 @@ export class Connection<Session = unknown, Filter = unknown> {
   admitFrame(): boolean {
     const now = this.#host.now();
     const earned = ((now - this.#allowanceAt) / 1000) * FRAMES_PER_SECOND;
-    this.#allowance = Math.min(FRAMES_AT_ONCE, this.#allowance + Math.max(0, earned));
+    const most = this.dialect.customs?.framesAtOnce ?? FRAMES_AT_ONCE;
+    this.#allowance = Math.min(most, this.#allowance + Math.max(0, earned));
     this.#allowanceAt = now;
     if (this.#allowance < 1) return false;
     this.#allowance--;

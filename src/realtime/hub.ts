@@ -299,12 +299,17 @@ export class Hub {
   #tell(subscription: Subscription, event: InboxEvent): void {
     const { connection } = subscription;
     const { dialect } = connection;
-    if (dialect.address === undefined && connection.lastEvent === this.#eventNumber) return;
+    if (dialect.address === undefined && dialect.tell === undefined && connection.lastEvent === this.#eventNumber)
+      return;
     if (event.kind !== "added" && event.origin !== null && event.origin === subscription.origin) return;
     if (!dialect.wants(event, subscription.filter)) return;
+    if (dialect.tell !== undefined) {
+      dialect.tell(event, subscription);
+      return;
+    }
     let frame = this.#frames.get(dialect);
     if (frame === undefined) {
-      const text = dialect.encode(event);
+      const text = dialect.encode?.(event) ?? null;
       frame = text === null ? null : { text, bytes: textFrame(text) };
       this.#frames.set(dialect, frame);
     }
@@ -368,8 +373,11 @@ export class Hub {
       if (connection.expiresAt !== null && connection.expiresAt <= now) {
         this.stats.closedExpired++;
         connection.close(4401, "token expired");
-      } else if (connection.ownerId === null && connection.openedAt + anonymousMs <= now) {
+      } else if (isNobodys(connection) && connection.openedAt + anonymousMs <= now) {
         connection.close(1008, "not authenticated");
+      } else if (isSilent(connection, now)) {
+        this.stats.closedSilent++;
+        connection.close(1001, "silent for too long");
       } else if (connection.pingedAt + pingEveryMs <= now) {
         if (connection.unanswered < UNANSWERED_LIMIT) connection.ping(now);
         else {
@@ -394,6 +402,14 @@ export class Hub {
       });
     });
   }
+}
+
+function isNobodys({ ownerId, dialect }: Connection): boolean {
+  return ownerId === null && dialect.customs?.anonymous !== true;
+}
+
+function isSilent({ dialect, heardAt }: Connection, now: Millis): boolean {
+  return dialect.customs !== undefined && heardAt + dialect.customs.silentMs <= now;
 }
 
 /** Ids of environments have one length, so the joined text names one pair only. */

@@ -12,8 +12,8 @@ export type UpgradeAnswer =
       /** Called in the turn in which the socket opens, before anything can be received. */
       readonly opened?: (connection: Connection) => void;
     }
-  /** `body` is sent as JSON, in the words of the facade's vendor. */
-  | { readonly kind: "refused"; readonly status: number; readonly body: { readonly [key: string]: string } };
+  /** `body` is sent as JSON, in the words of the facade's vendor; null sends none. */
+  | { readonly kind: "refused"; readonly status: number; readonly body: { readonly [key: string]: string } | null };
 
 /** Checks a client's credential. What it throws is answered with 500 and reported. */
 export type UpgradeHandler = (query: URLSearchParams, request: IncomingMessage) => Promise<UpgradeAnswer>;
@@ -86,16 +86,17 @@ function turnAway(hub: Hub, socket: Duplex, status: number, message: string): vo
 function refuse(
   socket: Duplex,
   status: number,
-  body: { readonly [key: string]: string },
+  body: { readonly [key: string]: string } | null,
   retryAfterSeconds?: number,
 ): void {
   if (!socket.writable) return;
-  const text = JSON.stringify(body);
+  const text = body === null ? "" : JSON.stringify(body);
   const retryAfter = String(retryAfterSeconds ?? "");
   socket.once("finish", () => socket.destroy());
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n` +
-      `Connection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n` +
+      `Connection: close\r\n${body === null ? "" : "Content-Type: application/json\r\n"}` +
+      `Content-Length: ${Buffer.byteLength(text)}\r\n` +
       `${RETRY_AFTER.test(retryAfter) ? `Retry-After: ${retryAfter}\r\n` : ""}\r\n${text}`,
   );
 }

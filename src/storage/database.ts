@@ -58,6 +58,11 @@ export interface Database {
   readonly dialect: Dialect;
   /** Runs an operation in one transaction; resolves after the commit. What it throws rolls back it alone. */
   write<T>(operation: () => Operation<T>): Promise<T>;
+  /**
+   * The same for what need not survive a power cut, only a crash of the process: leases, which are over by the time the
+   * machine is back. On SQLite that spares waiting for the disk.
+   */
+  lease<T>(operation: () => Operation<T>): Promise<T>;
   /** Runs an operation that only reads, on one snapshot. */
   read<T>(operation: () => Operation<T>): Promise<T>;
   ping(): Promise<void>;

@@ -3,6 +3,7 @@ import type { PipelineStore } from "../engine/ports.ts";
 import type { Database, Value } from "./database.ts";
 import { insertDeliveries, insertTags } from "./planned.ts";
 import { MESSAGE_COLUMNS, messageOf, messageValues, RETURN_MESSAGE } from "./rows.ts";
+import { insertRuns } from "./run-rows.ts";
 import { kindOf } from "./schema.ts";
 import { byCodePoints, text } from "./text.ts";
 
@@ -48,6 +49,7 @@ export function delayedStore(db: Database): Pick<PipelineStore, "claimMessages" 
         const kept = planned.filter(({ message }) => replaced.has(message.id));
         yield* insertTags(kept);
         yield* insertDeliveries(kept.flatMap((p) => p.deliveries));
+        yield* insertRuns(kept);
         return planned.map(({ message }) => replaced.has(message.id));
       }),
   };

@@ -11,6 +11,7 @@ import type { PipelineStore } from "../engine/ports.ts";
 import type { Database } from "./database.ts";
 import { lockMessages } from "./message-progress.ts";
 import { deliveryOf, messageOf, RETURN_DELIVERY, SELECT_MESSAGE } from "./rows.ts";
+import { cancelRunOf } from "./run-cancel.ts";
 import { settle } from "./settle.ts";
 import { among, byCodePoints, text, textList } from "./text.ts";
 
@@ -41,7 +42,7 @@ export function deliveryStore(db: Database): QueueMethods {
 
   return {
     claimDeliveries: (now, limit, leaseUntil) =>
-      db.write(function* () {
+      db.lease(function* () {
         const { rows } = yield { ...text(dialect, claim, [now, limit, leaseUntil, leaseUntil]), only: true };
         const claimed = rows.map(deliveryOf).filter(({ state }) => state === "pending");
         return claimed.sort((a, b) => a.dueAt - b.dueAt || byCodePoints(a.id, b.id));
@@ -49,7 +50,7 @@ export function deliveryStore(db: Database): QueueMethods {
 
     async renewLeases(ids, held, leaseUntil) {
       if (ids.length === 0) return;
-      await db.write(function* () {
+      await db.lease(function* () {
         const sql = `update deliveries set lease_until = ?, ready_at = ?
           where ${among(dialect, "id")} and state = 'pending' and lease_until = ?`;
         yield { ...text(dialect, sql, [leaseUntil, leaseUntil, textList(dialect, ids), held]), only: true };
@@ -58,7 +59,7 @@ export function deliveryStore(db: Database): QueueMethods {
 
     async releaseLeases(ids, held) {
       if (ids.length === 0) return;
-      await db.write(function* () {
+      await db.lease(function* () {
         const sql = `update deliveries set state = case when ${MESSAGE_CANCELED} then 'canceled' else state end,
             lease_until = null, ready_at = case when ${MESSAGE_CANCELED} then null else due_at end
           where ${among(dialect, "id")} and state = 'pending' and lease_until = ?`;
@@ -72,7 +73,17 @@ export function deliveryStore(db: Database): QueueMethods {
       db.read(function* () {
         const earliest = (table: string): string =>
           `(select min(ready_at) from ${table} where ready_at is not null) as ${table}`;
-        const sql = `select ${["requests", "messages", "deliveries", "message_changes"].map(earliest).join(", ")}`;
+        const tables = [
+          "requests",
+          "messages",
+          "deliveries",
+          "message_changes",
+          "tasks",
+          "runs",
+          "schedules",
+          "happenings",
+        ];
+        const sql = `select ${tables.map(earliest).join(", ")}`;
         const { rows } = yield text(dialect, sql, []);
         const times = Object.values(rows[0] ?? {}).filter((at) => at !== null) as number[];
         return times.length === 0 ? null : Math.min(...times);
@@ -97,6 +108,7 @@ export function deliveryStore(db: Database): QueueMethods {
              where message_id = ? and env_id = ? and state = 'pending' and (lease_until is null or lease_until <= ?)`,
             [id, environmentId, at],
           );
+          yield* cancelRunOf(dialect, environmentId, id, at);
         }
         const { rows } = yield text(
           dialect,

@@ -2,7 +2,9 @@
 import type { Document } from "../engine/model.ts";
 import type { DocumentStore, DocumentWrite } from "../engine/ports.ts";
 import type { Millis } from "../lib/clock.ts";
+import { writeAppMessages } from "./app-accept.ts";
 import { type Database, type Dialect, type Operation, type Row, run } from "./database.ts";
+import { note } from "./happening-notes.ts";
 import type { RowOf } from "./schema.ts";
 import { byCodePoints, decodeObject, encodeJson, lockingRows, pageOf, requireId, text, textList } from "./text.ts";
 
@@ -53,15 +55,21 @@ export function documentStore(db: Database): DocumentStore {
         return pageOf(rows.map(documentOf), page.limit, (document) => document.id);
       }),
 
-    async write(environmentId, writes, at) {
+    async write(environmentId, writes, at, effects = {}) {
       for (const { kind, id } of writes) {
         requireId("kind", kind, MAX_KIND_BYTES);
         requireId("id", id, MAX_DOCUMENT_ID_BYTES);
       }
-      if (writes.length === 0) return [];
+      const { told = [], happened = [] } = effects;
+      if (writes.length === 0 && told.length === 0 && happened.length === 0) return [];
       const bodies = writes.map((write) => encodeJson(write.body));
       try {
-        return await db.write(() => compareAndSet(dialect, environmentId, writes, bodies, at));
+        return await db.write(function* () {
+          const versions = yield* compareAndSet(dialect, environmentId, writes, bodies, at);
+          yield* writeAppMessages(told);
+          yield* note(dialect, happened);
+          return versions;
+        });
       } catch (error) {
         if (error instanceof NotAsExpected) return null;
         throw error;

@@ -69,6 +69,15 @@ export function idempotencyStore(db: Database): IdempotencyStore {
       });
     },
 
+    find: (environmentId, scope, key, now) =>
+      db.read(function* () {
+        const sql = `select status, body from idempotency_keys
+          where env_id = ? and scope = ? and key = ? and state = 'done' and expires_at > ?`;
+        const { rows } = yield* run(text(dialect, sql, [environmentId, scope, key, now]));
+        const [row] = rows;
+        return row === undefined ? null : { status: row.status as number, body: row.body as string };
+      }),
+
     abandon: (environmentId, scope, key) =>
       db.write(function* () {
         const sql = "delete from idempotency_keys where env_id = ? and scope = ? and key = ? and state = 'begun'";

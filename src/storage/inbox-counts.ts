@@ -5,7 +5,11 @@
  * same column, in an index, makes the first page of any combination one range (or a few).
  *
  *   bucket = 1 if seen | 2 if read | 4 if archived;   null: deleted, expired and ended, or not an inbox item
+ *
+ * Whatever is done to an item on a pile, or moves one, also gives the pile a new `stamp`. As long as a user's stamps are
+ * the same, so is all that lies in the inbox.
  */
+import { randomInt } from "node:crypto";
 import type { Delivery } from "../engine/model.ts";
 import type { InboxFilter } from "../engine/ports.ts";
 import type { Operation } from "./database.ts";
@@ -44,20 +48,29 @@ interface Pile {
 }
 
 const COLUMNS = columnsOf("inbox_counts");
-const ADD = "on conflict (env_id, user_id, tenant_id, bucket) do update set n = inbox_counts.n + excluded.n";
+const ADD = `on conflict (env_id, user_id, tenant_id, bucket) do update set
+  n = inbox_counts.n + excluded.n, stamp = excluded.stamp`;
+
+/** Counted on from a random beginning: two processes, or one before and after a start, do not meet. */
+let lastStamp = randomInt(2 ** 47) * 32;
 
 /** Collects what an operation does to the piles, so that each is written once. */
 export class CountChanges {
   readonly #piles = new Map<string, Pile>();
 
-  /** Takes the item off the one pile and puts it on the other; null is no pile. */
+  /** Takes the item off the one pile and puts it on the other; null is no pile. On the same one it has changed there. */
   move(item: Delivery, from: number | null, to: number | null): void {
-    if (from === to || item.userId === null) return;
-    if (from !== null) this.#add(item.environmentId, item.userId, tenantColumn(item.tenantId), from, -1);
-    if (to !== null) this.#add(item.environmentId, item.userId, tenantColumn(item.tenantId), to, 1);
+    if (item.userId === null) return;
+    if (from === to) {
+      if (from !== null) this.add(item.environmentId, item.userId, tenantColumn(item.tenantId), from, 0);
+      return;
+    }
+    if (from !== null) this.add(item.environmentId, item.userId, tenantColumn(item.tenantId), from, -1);
+    if (to !== null) this.add(item.environmentId, item.userId, tenantColumn(item.tenantId), to, 1);
   }
 
-  #add(env: string, user: string, tenant: string, bucket: number, change: number): void {
+  /** Puts so many items on a pile; takes them off when `change` is negative. None at all still stamps it. */
+  add(env: string, user: string, tenant: string, bucket: number, change: number): void {
     // Ids may hold any character but NUL.
     const key = `${env}\0${user}\0${tenant}\0${bucket}`;
     const pile = this.#piles.get(key);
@@ -67,7 +80,7 @@ export class CountChanges {
 
   /** In one order everywhere, so that two operations on the same user wait for each other instead of deadlocking. */
   *write(): Operation<void> {
-    const piles = [...this.#piles.values()].filter((pile) => pile.change !== 0);
+    const piles = [...this.#piles.values()];
     if (piles.length === 0) return;
     if (piles.length > 1) {
       piles.sort(
@@ -82,7 +95,7 @@ export class CountChanges {
       kind: "insert",
       table: "inbox_counts",
       columns: COLUMNS,
-      rows: piles.map((pile) => [pile.env, pile.user, pile.tenant, pile.bucket, pile.change]),
+      rows: piles.map((pile) => [pile.env, pile.user, pile.tenant, pile.bucket, pile.change, ++lastStamp]),
       suffix: ADD,
     };
   }

@@ -1,15 +1,23 @@
 /** What a user has got, as the user sees it: lists, counts and the changes a user makes. */
 import type { Delivery, EnvironmentId, InboxItem, MessageId } from "../engine/model.ts";
-import type { InboxFilter, InboxStore, ItemChange, ItemChanged, PageQuery, Progress } from "../engine/ports.ts";
+import type {
+  InboxFilter,
+  InboxPageQuery,
+  InboxPile,
+  InboxStore,
+  ItemChange,
+  ItemChanged,
+  Progress,
+} from "../engine/ports.ts";
 import type { Millis } from "../lib/clock.ts";
 import { noteHeard } from "./change-notes.ts";
-import type { Database, Operation } from "./database.ts";
-import { bucketOf, bucketsOf, CountChanges } from "./inbox-counts.ts";
-import { conditionsOf, idsOf, matches, pilesOf } from "./inbox-query.ts";
+import type { Database, Operation, Row } from "./database.ts";
+import { noteProgress } from "./happening-notes.ts";
+import { ARCHIVED, bucketOf, bucketsOf, CountChanges, READ, SEEN } from "./inbox-counts.ts";
+import { conditionsOf, idsOf, looksAtItems, matches, pilesOf, tenantsOf } from "./inbox-query.ts";
 import { lockMessages, type Rise, raiseMessages } from "./message-progress.ts";
 import { markLeftInbox } from "./planned.ts";
 import { deliveryOf, EVENT_COLUMNS, eventValues, SELECT_DELIVERY } from "./rows.ts";
-import { tenantColumn } from "./schema.ts";
 import { among, lockingRows, pageOf, text, textList } from "./text.ts";
 
 /** Items changed in one commit by `changeAll`: some 10 ms, during which nobody else is served on SQLite. */
@@ -45,10 +53,11 @@ export function inboxStore(db: Database): InboxStore {
 
     count: (environmentId, filter, now) =>
       db.read(() =>
-        filter.tags === undefined && filter.from === undefined
-          ? countPiles(environmentId, filter, now)
-          : countItems(environmentId, filter, now),
+        looksAtItems(filter) ? countItems(environmentId, filter, now) : countPiles(environmentId, filter, now),
       ),
+
+    piles: (environmentId, filter, now) =>
+      db.read(() => (looksAtItems(filter) ? pileItems(environmentId, filter, now) : piles(environmentId, filter, now))),
 
     readByMessage: (environmentId, userId, messageId) =>
       db.read(function* () {
@@ -80,11 +89,13 @@ export function inboxStore(db: Database): InboxStore {
         return results;
       }),
 
-    async changeAll(environmentId, filter, change, at, history) {
+    async changeAll(environmentId, filter, change, at, history, committed) {
       const reported: MessageId[] = [];
       for (let after: string | null = null; ; ) {
         const batch: ChangedBatch = await db.write(() => changeSome(environmentId, filter, change, at, history, after));
-        reported.push(...batch.messageIds.slice(0, REPORTED_AT_MOST - reported.length));
+        const { items } = batch;
+        if (items.length > 0) committed?.(items);
+        for (const { messageId } of items.slice(0, REPORTED_AT_MOST - reported.length)) reported.push(messageId);
         if (batch.next === null) return reported;
         after = batch.next;
       }
@@ -102,33 +113,70 @@ export function inboxStore(db: Database): InboxStore {
     environmentId: EnvironmentId,
     filter: InboxFilter,
     now: Millis,
-    page: PageQuery,
+    page: InboxPageQuery,
   ): Operation<{ items: readonly InboxItem[]; next: string | null }> {
-    const ids = yield* idsOf(dialect, environmentId, filter, now, page.after ?? null, page.limit + 1);
-    if (ids.length === 0) return { items: [], next: null };
+    const { after = null, before = null, limit } = page;
+    const upwards = before !== null && after === null;
+    const found = yield* idsOf(dialect, environmentId, filter, now, { after, before }, limit + 1);
+    if (found.length === 0) return { items: [], next: null };
+    const ids = upwards ? found.slice(0, limit) : found;
     const { rows } = yield text(
       dialect,
       `select ${SELECT_DELIVERY} from deliveries as d where ${among(dialect, "id")} order by id desc`,
       [textList(dialect, ids)],
     );
-    return pageOf(rows.map(deliveryOf) as InboxItem[], page.limit, (item) => item.id);
+    const items = rows.map(deliveryOf) as InboxItem[];
+    if (upwards) return { items, next: found.length > limit ? (ids.at(-1) as string) : null };
+    return pageOf(items, limit, (item) => item.id);
   }
 
   /** The piles, less what has expired and not been ended yet: few, and in an index of their own. */
   function* countPiles(environmentId: EnvironmentId, filter: InboxFilter, now: Millis): Operation<number> {
-    const tenant = filter.tenantId === undefined ? "" : " and tenant_id = ?";
+    const tenants = tenantsOf(dialect, filter);
     const buckets = bucketsOf(filter).join(", ");
-    const params = [environmentId, filter.userId, ...(tenant === "" ? [] : [tenantColumn(filter.tenantId ?? null)])];
+    const params = [environmentId, filter.userId, ...tenants.params];
     const { rows } = yield text(
       dialect,
       `select coalesce((select sum(n) from inbox_counts
-           where env_id = ? and user_id = ?${tenant} and bucket in (${buckets})), 0)
+           where env_id = ? and user_id = ?${tenants.sql} and bucket in (${buckets})), 0)
          - (select count(*) from deliveries
            where env_id = ? and user_id = ? and bucket is not null and expires_at is not null and expires_at <= ?
-             and bucket in (${buckets})${tenant}) as n`,
-      [...params, environmentId, filter.userId, now, ...params.slice(2)],
+             and bucket in (${buckets})${tenants.sql}) as n`,
+      [...params, environmentId, filter.userId, now, ...tenants.params],
     );
     return rows[0]?.n as number;
+  }
+
+  function* piles(environmentId: EnvironmentId, filter: InboxFilter, now: Millis): Operation<readonly InboxPile[]> {
+    const tenants = tenantsOf(dialect, filter);
+    const buckets = bucketsOf(filter).join(", ");
+    const { rows } = yield text(
+      dialect,
+      `select bucket, sum(n) as n from (
+         select bucket, n from inbox_counts
+         where env_id = ? and user_id = ?${tenants.sql} and bucket in (${buckets})
+         union all
+         select bucket, -1 as n from deliveries
+         where env_id = ? and user_id = ? and bucket is not null and expires_at is not null and expires_at <= ?
+           and bucket in (${buckets})${tenants.sql}) as found
+       group by bucket`,
+      [environmentId, filter.userId, ...tenants.params, environmentId, filter.userId, now, ...tenants.params],
+    );
+    return rows.map(pileOf);
+  }
+
+  function* pileItems(environmentId: EnvironmentId, filter: InboxFilter, now: Millis): Operation<readonly InboxPile[]> {
+    if (filter.tags?.length === 0 || filter.events?.length === 0 || filter.channelIds?.length === 0) return [];
+    const tenants = tenantsOf(dialect, filter);
+    const { sql, params } = conditionsOf(dialect, filter, now);
+    const { rows } = yield text(
+      dialect,
+      `select bucket, count(*) as n from deliveries as d
+       where env_id = ? and user_id = ?${tenants.sql} and bucket in (${bucketsOf(filter).join(", ")})${sql}
+       group by bucket`,
+      [environmentId, filter.userId, ...tenants.params, ...params],
+    );
+    return rows.map(pileOf);
   }
 
   function* countItems(environmentId: EnvironmentId, filter: InboxFilter, now: Millis): Operation<number> {
@@ -204,18 +252,19 @@ export function inboxStore(db: Database): InboxStore {
     history: (delivery: Delivery) => readonly Progress[],
     after: string | null,
   ): Operation<ChangedBatch> {
-    const ids = yield* idsOf(dialect, environmentId, filter, at, after, CHANGED_AT_ONCE);
+    const ids = yield* idsOf(dialect, environmentId, filter, at, { after }, CHANGED_AT_ONCE);
     const held = [...(yield* hold(environmentId, ids)).values()];
-    const messageIds: MessageId[] = [];
+    const items: InboxItem[] = [];
     const steps: Progress[] = [];
     for (const item of held) {
       // Between finding and holding, another may have moved it.
       if (item.bucket === null || !matches(item.delivery, filter, at) || !apply(item, change, at)) continue;
-      messageIds.push(item.delivery.messageId);
+      items.push(item.delivery as InboxItem);
       steps.push(...history(item.delivery));
     }
     yield* writeBack(environmentId, held, steps);
-    return { messageIds, next: ids.length < CHANGED_AT_ONCE ? null : (ids.at(-1) as string) };
+    // Newest first, as they were looked for.
+    return { items: items.reverse(), next: ids.length < CHANGED_AT_ONCE ? null : (ids.at(-1) as string) };
   }
 
   /** Adds to the history of messages that exist, and moves them on. */
@@ -236,6 +285,7 @@ export function inboxStore(db: Database): InboxStore {
     };
     yield* raiseMessages(ours.flatMap((step) => riseOf(environmentId, step)));
     yield* noteHeard(ours.map((step) => step.event));
+    yield* noteProgress(dialect, ours);
   }
 
   function* expire(now: Millis, limit: number): Operation<number> {
@@ -263,8 +313,18 @@ export function inboxStore(db: Database): InboxStore {
 }
 
 interface ChangedBatch {
-  readonly messageIds: readonly MessageId[];
+  readonly items: readonly InboxItem[];
   readonly next: string | null;
+}
+
+function pileOf({ bucket, n }: Row): InboxPile {
+  const bits = bucket as number;
+  return {
+    seen: (bits & SEEN) !== 0,
+    read: (bits & READ) !== 0,
+    archived: (bits & ARCHIVED) !== 0,
+    count: n as number,
+  };
 }
 
 /** To its user a deleted item is gone, except that it may be deleted once more. */

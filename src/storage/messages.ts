@@ -3,6 +3,7 @@ import type { EnvironmentId, MessageId, RequestId } from "../engine/model.ts";
 import type { MessageFilter, MessageStore, PageQuery } from "../engine/ports.ts";
 import { firstIdAt, timeOf } from "../lib/ids.ts";
 import type { Database, Dialect, TextStatement, Value } from "./database.ts";
+import { deliveryLists } from "./delivery-lists.ts";
 import { readRequest } from "./requests.ts";
 import {
   ATTEMPT_COLUMNS,
@@ -22,7 +23,7 @@ const HISTORY_LIMIT = 1000;
  * An id carries the time of the machine that made it, `created_at` that of the one that accepted. Where ids bound a
  * search by time they are given this much room for clocks that differ; the exact comparison is made as well.
  */
-const CLOCK_SLACK_MS = 3_600_000;
+export const CLOCK_SLACK_MS = 3_600_000;
 
 export function messageStore(db: Database): MessageStore {
   const { dialect } = db;
@@ -67,6 +68,19 @@ export function messageStore(db: Database): MessageStore {
         return (rows[0]?.id as MessageId | undefined) ?? null;
       }),
 
+    reached: (environmentId, requestId, recipients) =>
+      db.read(function* () {
+        if (recipients.length === 0) return new Set<string>();
+        const from = firstIdAt("msg", timeOf(requestId) - CLOCK_SLACK_MS);
+        const { rows } = yield text(
+          dialect,
+          `select distinct recipient from messages
+           where env_id = ? and ${among(dialect, "recipient")} and id >= ? and request_id = ?`,
+          [environmentId, textList(dialect, recipients), from, requestId],
+        );
+        return new Set(rows.map((row) => row.recipient as string));
+      }),
+
     readRequest: (environmentId, id) => db.read(() => readRequest(db, environmentId, id)),
 
     archiveRequest: (environmentId, id, at) =>
@@ -83,11 +97,29 @@ export function messageStore(db: Database): MessageStore {
         return rows[0] === undefined ? null : deliveryOf(rows[0]);
       }),
 
+    readDeliveries: (environmentId, ids) =>
+      db.read(function* () {
+        const sql = `select ${SELECT_DELIVERY} from deliveries as d where ${among(dialect, "id")} and env_id = ?
+          order by id desc`;
+        const { rows } = yield text(dialect, sql, [textList(dialect, ids), environmentId]);
+        return rows.map(deliveryOf);
+      }),
+
+    readMessages: (environmentId, ids) =>
+      db.read(function* () {
+        const sql = `select ${SELECT_MESSAGE} from messages as m where ${among(dialect, "id")} and env_id = ?
+          order by id desc`;
+        const { rows } = yield text(dialect, sql, [textList(dialect, ids), environmentId]);
+        return rows.map(messageOf);
+      }),
+
     listDeliveries: (environmentId, messageId) =>
       db.read(function* () {
         const { rows } = yield deliveriesOf(dialect, environmentId, messageId, "desc");
         return rows.map(deliveryOf);
       }),
+
+    ...deliveryLists(db),
   };
 }
 

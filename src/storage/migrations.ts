@@ -5,7 +5,7 @@
 import type { Dialect } from "./database.ts";
 
 /** A program never opens a database that is newer than this. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 3;
 
 /**
  * Whoever changes the state of a message thereby notes it in `message_changes`, in the same commit and without knowing
@@ -44,6 +44,31 @@ const NOTE_MESSAGE_CHANGES = ((): { readonly [dialect in Dialect]: readonly stri
          if ${isWanted("new")} then ${note} end if; return null; end $$`,
       `create trigger messages_updated after update of state on messages for each row
        when (new.state <> old.state and new.to_endpoints = 0) execute function note_updated_message()`,
+    ],
+  };
+})();
+
+/**
+ * What can happen to a message since step 3. SQLite cannot change a CHECK, so there the table is made anew; on Postgres
+ * nothing that was allowed is forbidden, so no row has to be looked at.
+ */
+const MORE_MESSAGE_EVENTS = ((): { readonly [dialect in Dialect]: readonly string[] } => {
+  const kinds = ["delivered", "opened", "clicked", "read", "unread", "archived", "unarchived", "canceled", "bounced"];
+  const all = [...kinds, "seen", "unseen", "interacted"].map((kind) => `kind = '${kind}'`).join(" or ");
+  const columns = "message_id, id, env_id, delivery_id, kind, happened_at, data";
+  return {
+    sqlite: [
+      `create table message_events_made_anew (
+        message_id text not null, id text not null, env_id text not null, delivery_id text,
+        kind text not null check (${all}),
+        happened_at bigint not null, data text, primary key (message_id, id)) without rowid`,
+      `insert into message_events_made_anew (${columns}) select ${columns} from message_events`,
+      "drop table message_events",
+      "alter table message_events_made_anew rename to message_events",
+    ],
+    postgres: [
+      "alter table message_events drop constraint message_events_kind_check",
+      `alter table message_events add constraint message_events_kind_check check (${all}) not valid`,
     ],
   };
 })();
@@ -173,6 +198,158 @@ const STEPS: readonly (readonly Statement[])[] = [
     "create index message_changes_ready on message_changes (ready_at, message_id)",
     "create index documents_endpoints on documents (env_id) where kind = 'outbound-webhook'",
     NOTE_MESSAGE_CHANGES,
+  ],
+  [
+    "alter table deliveries add column app_id text",
+    "alter table deliveries add column manual bigint not null default 0",
+    // One row for each pair of message and endpoint; by it a pair is found from either side.
+    `create unique index deliveries_pair on deliveries (provider_id, message_id)
+      where app_id is not null and manual = 0`,
+    // The pairs that were tried and not sent: few, so that those which failed are found among many that did not. Spelled
+    // so that what asks for them cannot be answered from the index above, which SQLite would prefer for being unique.
+    `create index deliveries_unsent on deliveries (provider_id, message_id, state)
+      where app_id is not null and manual < 1 and started_at is not null and state <> 'sent'`,
+    // What waits for its endpoint. Most deliveries never do, and cost nothing here.
+    `create index deliveries_parked on deliveries (provider_id, due_at)
+      where app_id is not null and lease_until is null and ready_at > due_at`,
+
+    `create table app_messages (
+      env_id text not null, app_id text not null, id text not null, event_id text, event_type text not null,
+      channels text, tags text, deliver_at bigint, payload_until bigint, created_at bigint not null,
+      parameters text, payload text, raw text, primary key (app_id, id))`,
+    "create unique index app_messages_event on app_messages (app_id, event_id) where event_id is not null",
+    "create index app_messages_content on app_messages (payload_until) where payload_until is not null",
+    "create index app_messages_age on app_messages (created_at)",
+
+    `create table endpoint_attempts (
+      env_id text not null, app_id text not null, endpoint_id text not null, message_id text not null,
+      delivery_id text not null, id text not null, event_type text not null,
+      outcome text not null check (outcome in ('sent', 'failed', 'canceled')),
+      manual bigint not null, url text not null, status_code bigint not null, started_at bigint not null,
+      ended_at bigint not null, next_at bigint, sent_headers text not null, response_headers text, response text,
+      primary key (message_id, id))`,
+    // With what lists filter by and statistics count, so that neither has to look at the rows.
+    "create index endpoint_attempts_endpoint on endpoint_attempts (endpoint_id, id, outcome, status_code)",
+    "create index endpoint_attempts_failed on endpoint_attempts (endpoint_id, id) where outcome = 'failed'",
+    "create index endpoint_attempts_app on endpoint_attempts (app_id, id, event_type, outcome)",
+
+    `create table endpoint_health (
+      env_id text not null, endpoint_id text not null, failing_since bigint not null,
+      primary key (env_id, endpoint_id)) without rowid`,
+
+    `create table tasks (
+      env_id text not null, id text not null, kind text not null,
+      state text not null check (state in ('running', 'finished', 'failed')),
+      spec text not null, cursor text, data text not null, lease_until bigint, ready_at bigint,
+      created_at bigint not null, updated_at bigint not null, primary key (env_id, id),
+      check ((ready_at is not null) = (state = 'running')))`,
+    "create index tasks_ready on tasks (ready_at, id) where ready_at is not null",
+    "create index tasks_ended on tasks (updated_at) where ready_at is null",
+  ],
+  [
+    "alter table messages add column run text",
+    "alter table messages add column run_status text",
+    "alter table messages add column run_errors bigint not null default 0",
+    "alter table deliveries add column origin text",
+    // Until now there was one facade with inboxes. Only items of inboxes say which it was; others leave this empty.
+    "alter table deliveries add column via text not null default 'courier'",
+    // Runs among other messages, all of them or those of one workflow; both grow at their ends only.
+    "create index messages_runs on messages (env_id, id) where run is not null",
+    "create index messages_runs_of on messages (env_id, event, id) where run is not null",
+    // The few that people look for among the many that went well. Those that wait are found by their rows in `runs`.
+    "create index messages_run_errors on messages (env_id, id) where run_errors > 0",
+    "create index messages_runs_cancelled on messages (env_id, id) where run_status = 'cancelled'",
+    MORE_MESSAGE_EVENTS,
+
+    // Ready always: a run that has nothing to wait for has no row.
+    `create table runs (
+      env_id text not null, message_id text not null, request_id text not null, workflow text not null,
+      recipient text not null, tenant_id text not null, cancellation_key text, cancels text,
+      status text not null check (status in ('queued', 'paused')),
+      state text not null, due_at bigint not null, lease_until bigint, ready_at bigint not null,
+      created_at bigint not null, primary key (env_id, message_id))`,
+    "create index runs_ready on runs (ready_at, message_id)",
+    "create index runs_cancels on runs (env_id, cancels, message_id) where cancels is not null",
+
+    `create table gates (
+      env_id text not null, key text not null, window_until bigint not null, passed bigint not null, batch_id text,
+      over_at bigint not null, primary key (env_id, key)) without rowid`,
+    "create index gates_over on gates (over_at)",
+    `create table batches (
+      env_id text not null, id text not null, carrier_id text not null, opened_at bigint not null,
+      closes_at bigint not null, version bigint not null, joined bigint not null, n bigint not null,
+      closed bigint not null, primary key (env_id, id)) without rowid`,
+    "create index batches_closed on batches (env_id, id) where closed = 1",
+    `create table batch_items (
+      env_id text not null, batch_id text not null, position bigint not null, message_id text not null,
+      recipient text not null, cancels text, actor text, at bigint not null, scalars text, data text not null,
+      primary key (env_id, batch_id, position))`,
+    "create index batch_items_cancels on batch_items (env_id, cancels, message_id) where cancels is not null",
+
+    `create table schedules (
+      env_id text not null, id text not null, workflow text not null, recipient text not null, actor text,
+      tenant_id text not null, data text, repeats text not null, scheduled_at bigint, ending_at bigint,
+      next_at bigint, last_at bigint, lease_until bigint, ready_at bigint, created_at bigint not null,
+      updated_at bigint not null, primary key (env_id, id))`,
+    "create index schedules_workflow on schedules (env_id, workflow, id)",
+    "create index schedules_recipient on schedules (env_id, recipient, id)",
+    "create index schedules_ready on schedules (ready_at, id) where ready_at is not null",
+
+    // Parties are named by their keys, `<collection>/<id>`, but for users and objects themselves.
+    "create index users_created on users (env_id, created_at, user_id)",
+    `create table objects (
+      env_id text not null, collection text not null, id text not null, properties text not null,
+      created_at bigint not null, updated_at bigint not null, primary key (env_id, collection, id))`,
+    "create index objects_created on objects (env_id, collection, created_at, id)",
+    `create table object_subscriptions (
+      env_id text not null, object text not null, recipient text not null, properties text,
+      created_at bigint not null, updated_at bigint not null, primary key (env_id, object, recipient)) without rowid`,
+    "create index object_subscriptions_created on object_subscriptions (env_id, object, created_at, recipient)",
+    "create index object_subscriptions_recipient on object_subscriptions (env_id, recipient, created_at, object)",
+    `create table party_documents (
+      env_id text not null, party text not null, kind text not null check (kind in ('preferences', 'channel', 'guide')),
+      name text not null, body text not null, created_at bigint not null, updated_at bigint not null,
+      primary key (env_id, party, kind, name)) without rowid`,
+    `create table audience_members (
+      env_id text not null, audience text not null, user_id text not null, tenant_id text not null,
+      added_at bigint not null, primary key (env_id, audience, user_id, tenant_id)) without rowid`,
+    "create index audience_members_added on audience_members (env_id, audience, added_at, user_id, tenant_id)",
+    "create index audience_members_user on audience_members (env_id, user_id, audience, tenant_id)",
+    `create table bulk_operations (
+      env_id text not null, id text not null, body text not null, created_at bigint not null,
+      primary key (env_id, id))`,
+    "create index bulk_operations_age on bulk_operations (created_at)",
+
+    // What workflows sent, of the environment and of one user. Other deliveries are not in these.
+    "create index deliveries_origin on deliveries (env_id, id) where origin is not null",
+    "create index deliveries_origin_user on deliveries (env_id, user_id, id) where origin is not null",
+
+    "alter table inbox_counts add column stamp bigint not null default 0",
+
+    `create table devices (
+      env_id text not null, id text not null, user_id text not null, registered bigint not null, token text,
+      token_key text, language text, info text not null, tags text not null, created_at bigint not null,
+      updated_at bigint not null, primary key (env_id, id))`,
+    "create index devices_user on devices (env_id, user_id, registered, id)",
+    "create index devices_token on devices (env_id, token_key) where token_key is not null",
+    // What a request sent and the sender took back: ready while there is more to take back.
+    `create table recalls (
+      env_id text not null, request_id text not null, cursor text, recalled_at bigint not null, until bigint not null,
+      ready_at bigint, primary key (env_id, request_id)) without rowid`,
+    "create index recalls_ready on recalls (ready_at, request_id) where ready_at is not null",
+    "create index recalls_over on recalls (until) where ready_at is null",
+    `create table recalled_items (
+      env_id text not null, user_id text not null, request_id text not null, until bigint not null,
+      primary key (env_id, user_id, request_id)) without rowid`,
+    "create index recalled_items_over on recalled_items (until)",
+
+    // Kept until endpoints are told of it, with how far a delivery then was.
+    `create table happenings (
+      env_id text not null, id text not null, subject text not null, happened_at bigint not null, note text not null,
+      state text, attempts bigint, sent_at bigint, delivered_at bigint, seen_at bigint, read_at bigint,
+      interacted_at bigint, archived_at bigint, lease_until bigint, ready_at bigint not null, primary key (env_id, id))`,
+    "create index happenings_ready on happenings (ready_at, id)",
+    "create index documents_event_webhooks on documents (env_id) where kind = 'knock-webhook'",
   ],
 ];
 

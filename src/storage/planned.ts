@@ -3,14 +3,16 @@ import type { Delivery } from "../engine/model.ts";
 import type { Planned } from "../engine/ports.ts";
 import { noteBorn } from "./change-notes.ts";
 import type { Dialect, Operation, Value } from "./database.ts";
+import { noteBegun } from "./happening-notes.ts";
 import { bucketOf, CountChanges } from "./inbox-counts.ts";
 import { DELIVERY_COLUMNS, deliveryValues, MESSAGE_COLUMNS, messageValues } from "./rows.ts";
+import { insertRuns } from "./run-rows.ts";
 import { columnsOf } from "./schema.ts";
 import { among, text, textList } from "./text.ts";
 
 const TAG_COLUMNS = columnsOf("message_tags");
 
-/** Inserts new messages, their tags, their deliveries, puts inbox items on their piles and notes the messages. */
+/** Inserts new messages, their tags, deliveries and runs, puts inbox items on their piles and notes the messages. */
 export function* insertPlanned(dialect: Dialect, planned: readonly Planned[]): Operation<void> {
   if (planned.length === 0) return;
   yield {
@@ -22,10 +24,12 @@ export function* insertPlanned(dialect: Dialect, planned: readonly Planned[]): O
   yield* insertTags(planned);
   const deliveries = planned.length === 1 ? planned[0]?.deliveries : planned.flatMap((p) => p.deliveries);
   yield* insertDeliveries(deliveries ?? []);
+  yield* insertRuns(planned);
   yield* noteBorn(
     dialect,
     planned.map((p) => p.message),
   );
+  yield* noteBegun(dialect, planned);
 }
 
 /** Most messages have no tags, and then no statement is run. Repeating a tag does no harm. */

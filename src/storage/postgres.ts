@@ -95,6 +95,11 @@ class PostgresDatabase implements Database {
     });
   }
 
+  /** Servers of Postgres group commits themselves. */
+  lease<T>(operation: () => Operation<T>): Promise<T> {
+    return this.write(operation);
+  }
+
   /**
    * A read of one statement needs no transaction to see one snapshot. Whether there are more is known only after the
    * first: then the read begins anew inside a transaction, and the next like it goes there at once.

@@ -12,20 +12,12 @@ import type { Acceptance, Accepted, PipelineStore } from "../engine/ports.ts";
 import type { Database, Operation } from "./database.ts";
 import { insertPlanned } from "./planned.ts";
 import { REQUEST_COLUMNS, RETURN_REQUEST, requestOf, requestValues, SELECT_REQUEST } from "./rows.ts";
-import { columnsOf } from "./schema.ts";
+import { type KeyTaker, takeKeys } from "./taken-keys.ts";
 import { byCodePoints, text } from "./text.ts";
 
 type RequestMethods = Pick<PipelineStore, "accept" | "claimRequests" | "commitPage">;
 
-const KEY_COLUMNS = columnsOf("idempotency_keys");
-/** A key that has outlived its end is free. Whoever does not get the row back was too late. */
-const TAKE_KEY = `on conflict (env_id, scope, key) do update set state = excluded.state, status = excluded.status,
-  body = excluded.body, begun_at = excluded.begun_at, expires_at = excluded.expires_at
-  where idempotency_keys.expires_at <= excluded.begun_at
-  returning env_id, scope, key`;
-
 const ACCEPTED: Accepted = { kind: "accepted" };
-const BUSY: Accepted = { kind: "busy" };
 
 export function requestStore(db: Database): RequestMethods {
   return {
@@ -64,8 +56,10 @@ export function requestStore(db: Database): RequestMethods {
   };
 
   function* accept(batch: readonly Acceptance[]): Operation<readonly Accepted[]> {
-    const results = yield* takeKeys(batch);
-    const fresh = results === null ? batch : batch.filter((_, i) => results[i] === ACCEPTED);
+    const hasKeys = batch.some(({ idempotency }) => idempotency !== null);
+    const keys = hasKeys ? yield* takeKeys(db.dialect, batch.map(takerOf)) : null;
+    const results = batch.map((_, i) => keys?.[i]?.result ?? ACCEPTED);
+    const fresh = keys === null ? batch : batch.filter((_, i) => results[i]?.kind === "accepted");
     if (fresh.length > 0) {
       yield {
         kind: "insert",
@@ -76,73 +70,12 @@ export function requestStore(db: Database): RequestMethods {
       const all = fresh.length === 1 ? (fresh[0] as Acceptance).planned : fresh.flatMap((a) => a.planned);
       yield* insertPlanned(db.dialect, all);
     }
-    return results ?? batch.map(() => ACCEPTED);
-  }
-
-  /** @returns what becomes of each, or null when none has a key. */
-  function* takeKeys(batch: readonly Acceptance[]): Operation<readonly Accepted[] | null> {
-    const firsts = new Map<string, KeyedAcceptance>();
-    for (const acceptance of batch) {
-      if (acceptance.idempotency === null) continue;
-      const key = keyOf(acceptance.request.environmentId, acceptance.idempotency);
-      if (!firsts.has(key)) firsts.set(key, acceptance as KeyedAcceptance);
-    }
-    if (firsts.size === 0) return null;
-
-    // In one order everywhere: two batches that share keys then wait for each other instead of deadlocking.
-    const takers = [...firsts].sort(([a], [b]) => byCodePoints(a, b)).map(([, acceptance]) => acceptance);
-    const { rows } = yield {
-      kind: "insert",
-      table: "idempotency_keys",
-      columns: KEY_COLUMNS,
-      rows: takers.map(({ request, idempotency: { scope, key, answer, expiresAt } }) => [
-        request.environmentId,
-        scope,
-        key,
-        "done",
-        answer.status,
-        answer.body,
-        request.createdAt,
-        expiresAt,
-      ]),
-      suffix: TAKE_KEY,
-    };
-    const taken = new Set(
-      rows.map((row) => keyOf(row.env_id as EnvironmentId, { scope: row.scope as string, key: row.key as string })),
-    );
-    const earlier = new Map<string, Accepted>();
-    for (const [key, acceptance] of firsts) {
-      earlier.set(key, taken.has(key) ? replay(acceptance.idempotency.answer) : yield* foundUnder(acceptance));
-    }
-
-    return batch.map((acceptance) => {
-      if (acceptance.idempotency === null) return ACCEPTED;
-      const key = keyOf(acceptance.request.environmentId, acceptance.idempotency);
-      return taken.has(key) && firsts.get(key) === acceptance ? ACCEPTED : (earlier.get(key) as Accepted);
-    });
-  }
-
-  function* foundUnder({ request, idempotency }: KeyedAcceptance): Operation<Accepted> {
-    const { rows } = yield text(
-      db.dialect,
-      "select state, status, body from idempotency_keys where env_id = ? and scope = ? and key = ?",
-      [request.environmentId, idempotency.scope, idempotency.key],
-    );
-    const row = rows[0];
-    // Given up since we asked: the next try will find it free.
-    if (row === undefined || row.state === "begun") return BUSY;
-    return replay({ status: row.status as number, body: row.body as string });
+    return results;
   }
 }
 
-type KeyedAcceptance = Acceptance & { readonly idempotency: NonNullable<Acceptance["idempotency"]> };
-
-function keyOf(environmentId: EnvironmentId, { scope, key }: { readonly scope: string; readonly key: string }): string {
-  return `${environmentId}\0${scope}\0${key}`;
-}
-
-function replay(answer: { readonly status: number; readonly body: string }): Accepted {
-  return { kind: "replayed", answer: { status: answer.status, body: answer.body } };
+function takerOf({ request, idempotency }: Acceptance): KeyTaker | null {
+  return idempotency === null ? null : { environmentId: request.environmentId, at: request.createdAt, idempotency };
 }
 
 function claim(db: Database): string {

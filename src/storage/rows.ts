@@ -11,10 +11,13 @@ import type {
   Request,
   SendSpec,
 } from "../engine/model.ts";
+import type { AppId } from "../engine/webhooks/model.ts";
+import type { RunRecord } from "../engine/workflow/model.ts";
 import type { Millis } from "../lib/clock.ts";
 import type { JsonObject } from "../lib/json.ts";
 import type { Row, Value } from "./database.ts";
 import { bucketOf } from "./inbox-counts.ts";
+import { originFrom, originText, runFrom, runText } from "./run-records.ts";
 import { columnsOf, type RowOf, tenantColumn, tenantOf } from "./schema.ts";
 import { decodeJson, decodeObject, encodeJson } from "./text.ts";
 
@@ -79,7 +82,7 @@ function contentText(content: Rendered): string {
 }
 
 /** Reads what `contentText` wrote. */
-function contentOf(written: string): Rendered {
+export function contentOf(written: string): Rendered {
   const content = JSON.parse(written) as Partial<Rendered>;
   const body = content.body ?? "";
   return {
@@ -167,7 +170,17 @@ export function messageValues(m: Message, deliveries: readonly Delivery[]): Valu
     m.deadlineAt,
     deliveries.some((d) => bucketOf(d) !== null) ? 1 : 0,
     m.toEndpoints === true ? 1 : 0,
+    ...(m.run === undefined ? NO_RUN : runRecordValues(m.run)),
   ];
+}
+
+const NO_RUN: readonly Value[] = [null, null, 0];
+
+/** The columns `run`, `run_status` and `run_errors` of a message. */
+export function runRecordValues(record: RunRecord): [string, string, number] {
+  let errors = 0;
+  for (const { ok } of record.log) if (!ok) errors++;
+  return [runText(record), record.status, errors];
 }
 
 export function messageOf(found: Row): Message {
@@ -203,7 +216,8 @@ export function messageOf(found: Row): Message {
     canceledAt: row.canceled_at,
     deadlineAt: row.deadline_at,
   };
-  return row.to_endpoints === 0 ? message : { ...message, toEndpoints: true };
+  if (row.to_endpoints === 1) return { ...message, toEndpoints: true };
+  return row.run === null ? message : { ...message, run: runFrom(row.run) };
 }
 
 /** An inbox item is delivered by being stored; nobody will ever claim it. */
@@ -227,7 +241,7 @@ export function deliveryValues(d: Delivery): Value[] {
     state,
     d.dueAt,
     d.leaseUntil,
-    state === "pending" ? Math.max(d.dueAt, d.leaseUntil ?? 0) : null,
+    state === "pending" ? Math.max(d.dueAt, d.leaseUntil ?? 0, d.parkedUntil ?? 0) : null,
     d.attempts,
     d.startedAt,
     d.timeoutMs,
@@ -250,12 +264,16 @@ export function deliveryValues(d: Delivery): Value[] {
     json(d.data),
     d.viaTenant ? 1 : 0,
     d.requestId,
+    d.app?.id ?? null,
+    d.app?.manual === true ? 1 : 0,
+    d.origin === undefined ? null : originText(d.origin),
+    d.via ?? "",
   ];
 }
 
 export function deliveryOf(found: Row): Delivery {
   const row = found as RowOf<"deliveries">;
-  return {
+  const delivery: Delivery = {
     id: row.id as Delivery["id"],
     environmentId: row.env_id as EnvironmentId,
     messageId: row.message_id as Delivery["messageId"],
@@ -290,6 +308,10 @@ export function deliveryOf(found: Row): Delivery {
     viaTenant: row.via_tenant === 1,
     requestId: row.request_id as Delivery["requestId"],
   };
+  const via = row.channel === "inbox" && row.via !== "" ? { via: row.via } : undefined;
+  if (row.origin !== null) return { ...delivery, ...via, origin: originFrom(row.origin) };
+  if (row.app_id === null) return via === undefined ? delivery : { ...delivery, ...via };
+  return { ...delivery, app: { id: row.app_id as AppId, manual: row.manual === 1 } };
 }
 
 export function attemptValues(a: Attempt): Value[] {

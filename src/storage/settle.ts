@@ -6,10 +6,13 @@ import { type Delivery, MESSAGE_RANK, type MessageState } from "../engine/model.
 import type { Settlement } from "../engine/ports.ts";
 import { noteTried } from "./change-notes.ts";
 import type { Dialect, Operation, Value } from "./database.ts";
+import { noteSettled } from "./happening-notes.ts";
 import { lockMessages, type Rise, raiseMessages } from "./message-progress.ts";
 import { insertDeliveries, markInInbox } from "./planned.ts";
 import { ATTEMPT_COLUMNS, attemptValues } from "./rows.ts";
+import { lockEndpointRows, settleEndpoints } from "./settle-endpoints.ts";
 import { among, text, textList } from "./text.ts";
+import { storable } from "./webhook-rows.ts";
 
 const SETTLE = `update deliveries set
     state = v.state, due_at = coalesce(v.due_at, deliveries.due_at), lease_until = null, ready_at = v.due_at,
@@ -44,8 +47,12 @@ export function* settle(dialect: Dialect, batch: readonly Settlement[]): Operati
   for (const settlement of batch) {
     if (!firsts.has(settlement.delivery.id)) firsts.set(settlement.delivery.id, settlement);
   }
-  const states = yield* lockAll(dialect, [...firsts.values()]);
-  const settled = [...firsts.values()].map((s) => (isOver(s, states) ? canceled(s) : s));
+  const all = [...firsts.values()];
+  // Deliveries to endpoints of applications have no row in `messages` that could be looked at or rise.
+  const toApps = all.filter((s) => s.endpoint !== undefined);
+  const states = yield* lockAll(dialect, toApps.length === 0 ? all : all.filter((s) => s.endpoint === undefined));
+  yield* lockEndpointRows(dialect, toApps);
+  const settled = all.map((s) => (isOver(s, states) ? canceled(s) : s));
   const { rows } = yield {
     kind: "each",
     sql: SETTLE,
@@ -53,13 +60,15 @@ export function* settle(dialect: Dialect, batch: readonly Settlement[]): Operati
     rows: settled.map(settledValues),
   };
   const writtenIds = new Set(rows.map((row) => row.id));
-  const written = settled.filter((s) => writtenIds.has(s.delivery.id));
+  const written = settled.filter((s) => s.endpoint === undefined && writtenIds.has(s.delivery.id));
 
   const attempts = written.flatMap((s) => (s.attempt === null ? [] : [attemptValues(s.attempt)]));
   if (attempts.length > 0) yield { kind: "insert", table: "attempts", columns: ATTEMPT_COLUMNS, rows: attempts };
   yield* failOver(dialect, written, states);
   yield* raiseMessages([...written.flatMap(risesOf), ...(yield* endings(dialect, written))]);
   yield* noteTried(written.filter(({ next }) => SHOWN.has(next.state)).map((s) => s.delivery));
+  yield* noteSettled(dialect, written);
+  yield* settleEndpoints(toApps.filter((s) => writtenIds.has(s.delivery.id)));
   return batch.map((s) => firsts.get(s.delivery.id) === s && writtenIds.has(s.delivery.id));
 }
 
@@ -89,7 +98,8 @@ function byEnvironment(batch: readonly Settlement[]): [string, Settlement[]][] {
   return [...grouped].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-function settledValues({ delivery, leaseUntil, attempt, next }: Settlement): Value[] {
+function settledValues({ delivery, leaseUntil, attempt: own, next, endpoint }: Settlement): Value[] {
+  const attempt = endpoint === undefined ? own : endpoint.attempt;
   const pending = next.state === "pending" ? next : null;
   const reached = next.state === "sent" || next.state === "simulated" || next.state === "delivered" ? next : null;
   const sentAt = reached !== null && next.state !== "simulated" ? reached.at : null;
@@ -101,7 +111,7 @@ function settledValues({ delivery, leaseUntil, attempt, next }: Settlement): Val
     pending?.dueAt ?? null,
     attempt === null ? 0 : 1,
     pending?.startedAt ?? attempt?.startedAt ?? null,
-    error,
+    error === null ? null : storable(error),
     reached === null || reached.reference === null ? null : JSON.stringify(reached.reference),
     sentAt,
     next.state === "delivered" ? next.at : null,

@@ -29,6 +29,8 @@ interface Prepared {
 
 interface Waiting {
   readonly operation: () => Operation<unknown>;
+  /** Survives a power cut, if the database is to be durable at all. */
+  readonly lasting: boolean;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -58,7 +60,7 @@ export function openSqlite(path: string, durability: "full" | "normal"): Databas
     connection.close();
     throw error;
   }
-  return new SqliteDatabase(connection);
+  return new SqliteDatabase(connection, durability);
 }
 
 class SqliteDatabase implements Database {
@@ -68,14 +70,27 @@ class SqliteDatabase implements Database {
   readonly #prepared = new Map<string, Prepared>();
   #waiting: Waiting[] = [];
   #scheduled = false;
+  readonly #isFull: boolean;
+  /** Whether commits wait for the disk at present. */
+  #waitsForDisk: boolean;
 
-  constructor(connection: DatabaseSync) {
+  constructor(connection: DatabaseSync, durability: "full" | "normal") {
     this.#connection = connection;
+    this.#isFull = durability === "full";
+    this.#waitsForDisk = this.#isFull;
   }
 
   write<T>(operation: () => Operation<T>): Promise<T> {
+    return this.#add(operation, true);
+  }
+
+  lease<T>(operation: () => Operation<T>): Promise<T> {
+    return this.#add(operation, false);
+  }
+
+  #add<T>(operation: () => Operation<T>, lasting: boolean): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#waiting.push({ operation, resolve: resolve as (value: unknown) => void, reject });
+      this.#waiting.push({ operation, lasting, resolve: resolve as (value: unknown) => void, reject });
       if (this.#scheduled) return;
       this.#scheduled = true;
       setImmediate(() => this.#drain());
@@ -130,6 +145,7 @@ class SqliteDatabase implements Database {
     let ran: Ran[];
     try {
       this.#checkOpen();
+      if (this.#isFull) this.#waitForDisk(group.some(({ lasting }) => lasting));
       this.#prepare("begin immediate").statement.run();
       ran = group.length === 1 ? [this.#runAlone(group[0] as Waiting)] : group.map((w) => this.#runInSavepoint(w));
       if (this.#connection.isTransaction) this.#prepare("commit").statement.run();
@@ -144,6 +160,13 @@ class SqliteDatabase implements Database {
       if (result.done) w.resolve(result.value);
       else w.reject(translated(result.error));
     }
+  }
+
+  /** The log is synchronized as a whole: a commit that waits makes those before it durable, too. */
+  #waitForDisk(wait: boolean): void {
+    if (this.#waitsForDisk === wait) return;
+    this.#connection.exec(`pragma synchronous = ${wait ? "full" : "normal"}`);
+    this.#waitsForDisk = wait;
   }
 
   /** A group of one needs no savepoint: its failure is the transaction's. */

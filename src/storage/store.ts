@@ -3,21 +3,39 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Store } from "../engine/ports.ts";
 import type { Millis } from "../lib/clock.ts";
+import { appMessageStore } from "./app-messages.ts";
+import { audienceStore } from "./audiences.ts";
+import { bulkOperationStore } from "./bulk-operations.ts";
 import { captureStore } from "./captured.ts";
 import type { Database } from "./database.ts";
 import { delayedStore } from "./delayed.ts";
 import { deliveryStore } from "./deliveries.ts";
+import { deviceStore } from "./devices.ts";
 import { documentStore } from "./documents.ts";
+import { endpointAttemptStore } from "./endpoint-attempts.ts";
+import { endpointHealthStore } from "./endpoint-health.ts";
+import { endpointPairStore } from "./endpoint-pairs.ts";
+import { endpointQueueStore } from "./endpoint-queue.ts";
 import { environmentStore } from "./environments.ts";
+import { happeningStore } from "./happenings.ts";
 import { housekeepingStore } from "./housekeeping.ts";
 import { idempotencyStore } from "./idempotency.ts";
 import { inboxStore } from "./inbox.ts";
+import { inboxBriefStore } from "./inbox-brief.ts";
 import { listStore } from "./lists.ts";
 import { membershipStore } from "./memberships.ts";
+import { userMergeStore } from "./merge-users.ts";
 import { messageChangeStore } from "./message-changes.ts";
 import { messageStore } from "./messages.ts";
+import { objectSubscriptionStore } from "./object-subscriptions.ts";
+import { partyStore } from "./parties.ts";
+import { partyDocumentStore } from "./party-documents.ts";
+import { recallStore } from "./recalls.ts";
 import { requestStore } from "./requests.ts";
+import { runStore } from "./runs.ts";
+import { scheduleStore } from "./schedules.ts";
 import { openSqlite } from "./sqlite.ts";
+import { taskStore } from "./tasks.ts";
 import { tokenStore } from "./tokens.ts";
 import { userStore } from "./users.ts";
 
@@ -72,18 +90,39 @@ export function storeOn(database: Database): Store {
     pipeline: { ...requestStore(database), ...delayedStore(database), ...deliveryStore(database) },
     messages: messageStore(database),
     messageChanges: messageChangeStore(database),
-    inbox: inboxStore(database),
+    inbox: { ...inboxStore(database), ...inboxBriefStore(database) },
     directory: {
       ...userStore(database),
       ...listStore(database),
       ...tokenStore(database),
       ...membershipStore(database),
     },
+    devices: deviceStore(database),
+    recalls: recallStore(database),
     documents: documentStore(database),
     idempotency: idempotencyStore(database),
     captured: captureStore(database),
     environments: environmentStore(database),
     housekeeping: housekeepingStore(database),
+    appMessages: {
+      ...appMessageStore(database),
+      ...endpointQueueStore(database),
+      ...endpointAttemptStore(database),
+      ...endpointPairStore(database),
+      ...endpointHealthStore(database),
+    },
+    tasks: taskStore(database),
+    runs: runStore(database),
+    happenings: happeningStore(database),
+    schedules: scheduleStore(database),
+    parties: {
+      ...partyStore(database),
+      ...partyDocumentStore(database),
+      ...objectSubscriptionStore(database),
+      ...audienceStore(database),
+      ...userMergeStore(database),
+      ...bulkOperationStore(database),
+    },
     ping: () => database.ping(),
     close: () => database.close(),
   };

@@ -149,7 +149,7 @@ function parsedList<T>(list: string | null): readonly T[] {
   return list === null || list === "[]" ? [] : (JSON.parse(list) as readonly T[]);
 }
 
-function userOf(row: Row): User {
+export function userOf(row: Row): User {
   const user = row as unknown as RowOf<"users">;
   return {
     environmentId: user.env_id as EnvironmentId,

@@ -114,9 +114,11 @@ test("/openapi.json describes every path of /admin", async () => {
   );
   for (const operation of described) {
     const [method = "", path = ""] = operation.split(" ");
-    assert.ok(api.app.hasRoute({ method: method as "GET", url: path.replace("{id}", ":id") }), operation);
+    assert.ok(api.app.hasRoute({ method: method as "GET", url: path.replace(/{(\w+)}/g, ":$1") }), operation);
   }
-  const existing = api.adminRoutes.filter((route) => !route.startsWith("HEAD")).map((r) => r.replace(":id", "{id}"));
+  const existing = api.adminRoutes
+    .filter((route) => !route.startsWith("HEAD"))
+    .map((r) => r.replace(/:(\w+)/g, "{$1}"));
   assert.deepEqual([...described].sort(), [...existing].sort());
 });
 
@@ -140,14 +142,40 @@ test("Knock signing keys: RSA public keys are kept, anything else is refused", a
   assert.equal((await api.call("DELETE", `/admin/knock/signing-keys/${made.body.id}`)).status, 404);
 });
 
-test("settings of facades are off until they are set", async () => {
-  for (const [path, name] of [
-    ["/admin/knock/security", "enhanced_security"],
-    ["/admin/pushwoosh", "require_device_token"],
-  ] as const) {
-    assert.deepEqual((await api.call("GET", path)).body, { [name]: false });
-    assert.equal((await api.call("PUT", path, { [name]: "yes" })).status, 400);
-    assert.deepEqual((await api.call("PUT", path, { [name]: true })).body, { [name]: true });
-    assert.deepEqual((await api.call("GET", path)).body, { [name]: true });
+test("every facade shows all items until it is told to show its own", async () => {
+  const path = "/admin/inbox-visibility";
+  const all = { courier: "all", knock: "all", pushwoosh: "all" };
+  assert.deepEqual((await api.call("GET", path)).body, all);
+  for (const body of [{ courier: "some" }, { knock: true }, { pushwoosh: null }, []]) {
+    assert.equal((await api.call("PUT", path, body)).status, 400);
   }
+  const own = { ...all, courier: "own" };
+  assert.deepEqual((await api.call("PUT", path, { courier: "own", svix: "own" })).body, own);
+  assert.deepEqual((await api.call("GET", path)).body, own);
+  // Who is not named shows all.
+  assert.deepEqual((await api.call("PUT", path, { knock: "own" })).body, { ...all, knock: "own" });
+});
+
+test("settings of facades are off until they are set", async () => {
+  for (const [path, name, more] of [
+    ["/admin/knock/security", "enhanced_security", {}],
+    ["/admin/pushwoosh", "require_device_token", { propagate_user_removals: false, default_inbox_days: null }],
+  ] as const) {
+    assert.deepEqual((await api.call("GET", path)).body, { [name]: false, ...more });
+    assert.equal((await api.call("PUT", path, { [name]: "yes" })).status, 400);
+    assert.deepEqual((await api.call("PUT", path, { [name]: true })).body, { [name]: true, ...more });
+    assert.deepEqual((await api.call("GET", path)).body, { [name]: true, ...more });
+  }
+  const all = { require_device_token: true, propagate_user_removals: true, default_inbox_days: 30 };
+  assert.deepEqual((await api.call("PUT", "/admin/pushwoosh", all)).body, all);
+  for (const wrong of [
+    { default_inbox_days: 7 },
+    { ...all, default_inbox_days: 0 },
+    { ...all, default_inbox_days: 31 },
+    { ...all, default_inbox_days: 1.5 },
+    { ...all, propagate_user_removals: "yes" },
+  ]) {
+    assert.equal((await api.call("PUT", "/admin/pushwoosh", wrong)).status, 400, JSON.stringify(wrong));
+  }
+  assert.deepEqual((await api.call("GET", "/admin/pushwoosh")).body, all);
 });

@@ -25,7 +25,11 @@ forEachDatabase((name, open) => {
     const env = newEnvironment();
     assert.deepEqual(await begin(env, "k"), { kind: "begun" });
     assert.deepEqual(await begin(env, "k"), { kind: "busy" });
+    assert.equal(await keys.find(env, "POST /send", "k", AT), null);
     await keys.finish(env, "POST /send", "k", ANSWER);
+    assert.deepEqual(await keys.find(env, "POST /send", "k", AT), ANSWER);
+    assert.equal(await keys.find(env, "POST /send", "k", AT + 24 * HOUR), null);
+    assert.equal(await keys.find(newEnvironment(), "POST /send", "k", AT), null);
     assert.deepEqual(await begin(env, "k"), { kind: "replayed", answer: ANSWER });
     assert.deepEqual(await begin(env, "k", AT + ABANDONED_AFTER_MS * 2), { kind: "replayed", answer: ANSWER });
   });

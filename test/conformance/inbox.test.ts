@@ -271,6 +271,37 @@ forEachDatabase((name, open) => {
     );
   });
 
+  test(`${name}: what was sent through one facade can be told from the rest, however it is asked for`, async () => {
+    const env = newEnvironmentId();
+    const vias = ["courier", "knock", "courier", undefined, "pushwoosh"];
+    const { store, items } = await given(env, ...vias.map((via) => ({ item: via === undefined ? {} : { via } })));
+    const mine = { ...ANN, via: "courier" };
+    const listed = async (filter: InboxFilter): Promise<readonly number[]> =>
+      (await store.inbox.list(env, filter, T0, { limit: 10 })).items.map(({ id }) =>
+        items.findIndex((item) => item.id === id),
+      );
+    assert.deepEqual(await listed(mine), [2, 0]);
+    assert.deepEqual(await listed({ ...ANN, via: "nobody" }), []);
+    const [first, ...more] = (await store.inbox.list(env, mine, T0, { limit: 1 })).items;
+    assert.deepEqual([first, more], [items[2], []]);
+    assert.equal(await store.inbox.count(env, { ...mine, read: false }, T0), 2);
+    assert.deepEqual(await store.inbox.piles(env, mine, T0), [{ seen: false, read: false, archived: false, count: 2 }]);
+    const brief = await store.inbox.brief(env, { userId: "ann", archived: false, via: "pushwoosh" }, T0, { limit: 10 });
+    assert.deepEqual(
+      brief.items.map(({ id }) => id),
+      [items[4]?.id],
+    );
+    const changed = await store.inbox.changeAll(
+      env,
+      mine,
+      { field: "read", value: true, again: "keep" },
+      T0 + 1,
+      () => [],
+    );
+    assert.deepEqual(changed, [items[2]?.messageId, items[0]?.messageId]);
+    assert.equal(await store.inbox.count(env, { ...ANN, read: false }, T0 + 1), 3);
+  });
+
   test(`${name}: a delivery of another channel is changed too, without showing in an inbox`, async () => {
     const store = await open();
     const env = newEnvironmentId();

@@ -40,7 +40,13 @@ describe("the demo's routes", () => {
     demoRoutes(server, {
       enabled,
       engine,
-      environment: () => ({ id: "env_0000000000000000000000000a" }) as unknown as Environment,
+      environment: () =>
+        ({
+          id: "env_0000000000000000000000000a",
+          publicKey: "pk_demo",
+          feedId: "feed-id",
+          appCode: "AAAAA-BBBBB",
+        }) as unknown as Environment,
       publicUrl: PUBLIC_URL,
       issueToken: async (userIds) => {
         issued.push(userIds);
@@ -76,14 +82,21 @@ describe("the demo's routes", () => {
 
   test("do not exist while the demo is off", async () => {
     const off = serve(false, join(dir, "dist"));
-    for (const url of ["/demo", "/demo/inbox", "/demo/setup", "/demo/session?user=a", "/demo/assets/demo-Abc123.js"]) {
+    for (const url of [
+      "/demo",
+      "/demo/inbox",
+      "/demo/feed",
+      "/demo/setup",
+      "/demo/session?user=a",
+      "/demo/assets/demo-Abc123.js",
+    ]) {
       assert.equal((await off.inject({ url, headers: { host: "localhost" } })).statusCode, 404, url);
     }
     assert.equal((await off.inject({ method: "POST", url: "/demo/send", payload: {} })).statusCode, 404);
     await off.close();
   });
 
-  test("give a session all four addresses on the public URL", async () => {
+  test("give a session all addresses on the public URL", async () => {
     const answer = (await ask({ url: "/demo/session?user=b" })).json();
     assert.deepEqual(answer, {
       userId: "demo-ben",
@@ -93,6 +106,8 @@ describe("the demo's routes", () => {
         courier: { rest: "https://bells.example.org", graphql: "https://bells.example.org/client/q" },
         inbox: { graphql: "https://bells.example.org/q", webSocket: "wss://bells.example.org/ws" },
       },
+      feed: { host: "https://bells.example.org", publicKey: "pk_demo", channelId: "feed-id" },
+      pushwoosh: { url: "https://bells.example.org/json/1.3/", application: "AAAAA-BBBBB" },
     });
   });
 
@@ -230,7 +245,7 @@ describe("the demo's routes", () => {
   });
 });
 
-describe("Courier's own components on the demo page", { skip: chromiumMissing() }, () => {
+describe("the vendors' own components on the demo page", { skip: chromiumMissing() }, () => {
   let dataDir: string;
   let server: Child;
   let courier: CourierApi;
@@ -301,6 +316,74 @@ describe("Courier's own components on the demo page", { skip: chromiumMissing() 
     await page.screenshot({ path: join(ARTEFACTS, "demo-dark.png"), fullPage: true });
     assert.deepEqual([...hosts], [new URL(server.url).host]);
     assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
+  test("one message stands in three lists; what is done with it in one is done in all, without a reload", async () => {
+    const context = await browser.newContext({ viewport: { width: 1400, height: 1060 } });
+    const hosts = watchHosts(context);
+    const page = await context.newPage();
+    let loads = 0;
+    page.on("load", () => loads++);
+    await page.goto(`${server.url}/demo`);
+    const ada = inbox(page, "Ada");
+    const feed = page.frameLocator('iframe[title="Feed of Ada"]');
+    const list = page.frameLocator('iframe[title="List of Ada"]');
+    const cell = (title: string) => feed.locator(".rnf-notification-cell").filter({ hasText: title });
+    const entry = (title: string) => list.locator("li").filter({ has: list.locator("strong", { hasText: title }) });
+    const status = (title: string, value: number) =>
+      entry(title)
+        .and(list.locator(`[data-status="${value}"]`))
+        .waitFor();
+    const readInInbox = (title: string) =>
+      ada.locator("courier-inbox-list-item:not(.unread)").filter({ hasText: title }).waitFor();
+    const shot = (name: string) => page.screenshot({ path: join(ARTEFACTS, name), fullPage: true });
+    const send = async (title: string): Promise<void> => {
+      await page.getByRole("radio", { name: "Ada" }).check();
+      await page.getByLabel("Title").fill(title);
+      await page.getByRole("button", { name: "Send" }).click();
+      await Promise.all([row(ada, title).waitFor(), cell(title).waitFor(), status(title, 1)]);
+    };
+    await Promise.all([live(ada), live(feed), live(list)]);
+
+    await send("Read in the feed");
+    await shot("one-inbox-1-sent.png");
+    await cell("Read in the feed").locator(".rnf-notification-cell__content").click();
+    // A click is an interaction as well, there and in the inbox: status 3.
+    await Promise.all([readInInbox("Read in the feed"), status("Read in the feed", 3)]);
+    await shot("one-inbox-2-read-in-the-feed.png");
+
+    await send("Read in the inbox");
+    await row(ada, "Read in the inbox").locator(".title").click();
+    await Promise.all([readInInbox("Read in the inbox"), status("Read in the inbox", 3)]);
+    await shot("one-inbox-3-read-in-the-inbox.png");
+
+    await send("Read in the list");
+    await entry("Read in the list").getByRole("button", { name: "Read" }).click();
+    await Promise.all([readInInbox("Read in the list"), status("Read in the list", 2)]);
+    await shot("one-inbox-4-read-in-the-list.png");
+
+    await send("Removed from the list");
+    await entry("Removed from the list").getByRole("button", { name: "Remove" }).click();
+    await entry("Removed from the list").waitFor({ state: "detached" });
+    await send("Archived in the feed");
+    await cell("Archived in the feed").hover();
+    await cell("Archived in the feed").locator(".rnf-archive-notification-btn").click();
+    await Promise.all([
+      cell("Archived in the feed").waitFor({ state: "detached" }),
+      entry("Archived in the feed").waitFor({ state: "detached" }),
+      row(ada, "Archived in the feed").waitFor({ state: "detached" }),
+    ]);
+    await shot("one-inbox-5-archived.png");
+    await send("Archived in the inbox");
+    await row(ada, "Archived in the inbox").hover();
+    await row(ada, "Archived in the inbox").locator("courier-icon-button").last().click();
+    await Promise.all([
+      row(ada, "Archived in the inbox").waitFor({ state: "detached" }),
+      entry("Archived in the inbox").waitFor({ state: "detached" }),
+    ]);
+    assert.equal(loads, 1);
+    assert.deepEqual([...hosts], [new URL(server.url).host]);
     await context.close();
   });
 

@@ -70,7 +70,7 @@ describe("the files of test/storage/sql", () => {
       /^export function \w+Store\(/m.test(readFileSync(join(STORAGE, file), "utf8")),
     );
     assert.deepEqual(
-      makers.map((file) => file.replace(/\.ts$/, "")),
+      makers.map((file) => file.replace(/\.ts$/, "")).sort(),
       [...nouns].sort(),
       "test/storage/every-method.ts should name them in NOUNS",
     );

@@ -11,6 +11,7 @@ import type { Courier as CourierFacade, Routes } from "../../src/facades/courier
 import { courierFacade } from "../../src/facades/courier/facade.ts";
 import { Credentials } from "../../src/http/credentials.ts";
 import { openFirstEnvironment } from "../../src/http/environments.ts";
+import { EVERYTHING_SHOWN } from "../../src/http/inbox-visibility.ts";
 import { metricsOf } from "../../src/http/metrics.ts";
 import { buildServer } from "../../src/http/server.ts";
 import { FakeClock } from "../../src/lib/clock.ts";
@@ -103,6 +104,7 @@ export async function startApi(
     engine: engine as unknown as Engine,
     hub: {} as never,
     log,
+    visibility: EVERYTHING_SHOWN,
     settings: {
       publicUrl: "http://carillon.test",
       clientKeyAuth: "signed",

@@ -1,9 +1,12 @@
 import { useEffect, useState } from "react";
 import { ConnectCard } from "./connect-card.tsx";
 import { SendCard } from "./send-card.tsx";
-import { type DemoSetup, readSetup } from "./server.ts";
+import { type DemoSetup, type DemoUser, readSetup } from "./server.ts";
 
-/** Two users, each in a frame of its own because the Courier SDK knows one signed-in user per page. */
+/**
+ * One person's notifications through three vendors' protocols, and another's beside them. Each in a frame of its own,
+ * because the Courier SDK knows one signed-in user per page.
+ */
 export function DemoPage() {
   const [setup, setSetup] = useState<DemoSetup | null>(null);
   const [failure, setFailure] = useState<string | null>(null);
@@ -19,8 +22,8 @@ export function DemoPage() {
         <div>
           <h1>Carillon</h1>
           <p>
-            Courier’s own inbox and toast components, unmodified, talking to this server. Send a message and watch both
-            people get it.
+            Courier’s own inbox and toast and Knock’s own feed, unmodified, and a list that speaks Pushwoosh’s API, all
+            talking to this server. Send a message, read it in one, and see it read in the others.
           </p>
         </div>
       </header>
@@ -34,19 +37,37 @@ export function DemoPage() {
       {setup !== null && (
         <main className="board">
           <SendCard users={setup.users} />
-          {setup.users.map((user) => (
-            <iframe
-              key={user.key}
-              className="card inbox-frame"
-              title={`Inbox of ${user.name}`}
-              src={`/demo/inbox?user=${user.key}`}
-            />
+          {framesOf(setup.users).map(({ title, src, vendor }) => (
+            <figure className="card frame" key={src}>
+              <figcaption>{vendor}</figcaption>
+              <iframe className="inbox-frame" title={title} src={src} />
+            </figure>
           ))}
           <ConnectCard apiUrls={setup.apiUrls} users={setup.users} />
         </main>
       )}
     </div>
   );
+}
+
+interface Shown {
+  readonly vendor: string;
+  readonly title: string;
+  readonly src: string;
+}
+
+/** All of the first person's, then the inbox of everybody else. */
+function framesOf(users: readonly DemoUser[]): readonly Shown[] {
+  const inbox = ({ key, name }: DemoUser): Shown => {
+    return { vendor: "Courier inbox", title: `Inbox of ${name}`, src: `/demo/inbox?user=${key}` };
+  };
+  const feed = ({ key, name }: DemoUser): Shown => {
+    return { vendor: "Knock feed", title: `Feed of ${name}`, src: `/demo/feed?user=${key}` };
+  };
+  const list = ({ key, name }: DemoUser): Shown => {
+    return { vendor: "Pushwoosh list (a client of our own)", title: `List of ${name}`, src: `/demo/list?user=${key}` };
+  };
+  return users.flatMap((user, i) => (i === 0 ? [inbox(user), feed(user), list(user)] : [inbox(user)]));
 }
 
 function Bell() {

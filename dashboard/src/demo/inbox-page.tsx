@@ -1,5 +1,6 @@
 import { CourierInbox, CourierToast, useCourier } from "@trycourier/courier-react";
 import { useState } from "react";
+import { openLink } from "./open-link.ts";
 import type { UserKey } from "./server.ts";
 import { type Connection, useLiveSession } from "./use-live-session.ts";
 
@@ -47,10 +48,4 @@ export function InboxPage({ user }: { readonly user: UserKey }) {
       />
     </div>
   );
-}
-
-/** A message may carry any text as its link: only web addresses are followed, never `javascript:` and the like. */
-function openLink(href: string | undefined): void {
-  if (href === undefined || !/^https?:\/\//i.test(href)) return;
-  window.open(href, "_blank", "noopener,noreferrer");
 }

@@ -1,9 +1,19 @@
 /** What the demo's pages ask of the server (src/http/demo.ts of the repository). */
 
+import type { PushwooshAddress } from "./pushwoosh.ts";
+
 /** The four addresses a Courier client needs. If one were missing the SDK would quietly use the vendor's. */
 export interface ApiUrls {
   readonly courier: { readonly rest: string; readonly graphql: string };
   readonly inbox: { readonly graphql: string; readonly webSocket: string };
+}
+
+/** What Knock's client needs. */
+export interface FeedAddress {
+  readonly host: string;
+  readonly publicKey: string;
+  /** Of the in-app channel. */
+  readonly channelId: string;
 }
 
 export type UserKey = "a" | "b";
@@ -24,6 +34,8 @@ export interface DemoSession {
   readonly name: string;
   readonly jwt: string;
   readonly apiUrls: ApiUrls;
+  readonly feed: FeedAddress;
+  readonly pushwoosh: PushwooshAddress;
 }
 
 export interface DemoMessage {

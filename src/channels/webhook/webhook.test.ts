@@ -227,3 +227,31 @@ test("a body of another kind than an object replaces the payload", () => {
   );
   assert.equal(request.body, "[1,{}]");
 });
+
+test("a workflow's step is sent as its author wrote it", async (t) => {
+  const { hook, send } = await world(t);
+  const origin = { ref: "call", channelId: "c", versionId: "wfv_1", categories: [], actors: [] } as const;
+  const written = (request: JsonObject, payload: Json): Wanted => ({
+    origin: { ...origin, totalActors: 0, activities: null, totalActivities: 1 },
+    content: { raw: { request: { url: hook.url, headers: { "X-Own": "1" }, ...request }, payload } },
+  });
+  const body = '{ "n": 1 }';
+  for (const wanted of [
+    written({ method: "PATCH", body }, { n: 1 }),
+    written({ method: "GET", body: null }, null),
+    written({ method: "POST", body: "plain" }, "plain"),
+  ]) {
+    assert.equal((await send({}, wanted)).kind, "sent");
+  }
+  const got = await hook.received(3);
+  assert.deepEqual(
+    got.map(({ method, headers, text }) => [method, headers["content-type"], headers["x-own"], text]),
+    [
+      ["PATCH", "application/json", "1", body],
+      ["GET", undefined, "1", ""],
+      ["POST", "text/plain; charset=utf-8", "1", "plain"],
+    ],
+  );
+  const empty = written({ method: "POST", url: "", body: null }, null);
+  assert.equal((await send({}, empty)).kind, "rejected");
+});

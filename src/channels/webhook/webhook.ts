@@ -28,14 +28,16 @@ export function openWebhook(provider: Provider, deps: { readonly http: Outbound;
 }
 
 export interface WebhookRequest {
-  readonly method: "POST" | "PUT";
+  readonly method: string;
   readonly url: string;
   readonly headers: { readonly [name: string]: string };
-  readonly body: string;
+  readonly body: string | null;
 }
 
 /** @throws Refusal("invalid") when the recipient's webhook or an override cannot be understood. */
 export function webhookRequest({ delivery }: Pick<Outgoing, "delivery">, settings: JsonObject): WebhookRequest {
+  const written = delivery.origin === undefined ? null : delivery.content.raw?.request;
+  if (isObject(written)) return writtenRequest(delivery, written);
   const override = delivery.override ?? {};
   const { webhook } = delivery.address;
   const target = isObject(webhook) && typeof webhook.url === "string" ? webhook : settings;
@@ -55,6 +57,19 @@ export function webhookRequest({ delivery }: Pick<Outgoing, "delivery">, setting
   addHeaders(headers, target.headers, "headers");
   addHeaders(headers, override.headers, "override.headers");
   return { method: methodOf(override.method ?? target.method), url, headers, body: JSON.stringify(bodyOf(delivery)) };
+}
+
+/** Of a workflow's step, whose author wrote the whole request. */
+function writtenRequest({ id, content }: Outgoing["delivery"], written: JsonObject): WebhookRequest {
+  const method = (text(written.method, "method") ?? "POST").toUpperCase();
+  const url = text(written.url, "url");
+  if (url === undefined || url === "") throw new Refusal("invalid", "the request has no url", { field: "url" });
+  const body = method === "GET" ? null : (text(written.body, "body") ?? null);
+  const isJson = body !== null && typeof content.raw?.payload === "object";
+  const headers: Record<string, string> = { "idempotency-key": id };
+  if (body !== null) headers["content-type"] = isJson ? "application/json" : "text/plain; charset=utf-8";
+  addHeaders(headers, written.headers, "headers");
+  return { method, url, headers, body };
 }
 
 /** Pure: what an answer means for the delivery. */

@@ -3,6 +3,7 @@ import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import type { Engine } from "../../engine/engine.ts";
 import type { Environment } from "../../engine/model.ts";
+import type { ShownItems } from "../../http/inbox-visibility.ts";
 import type { Principal } from "../../http/principal.ts";
 import type { Hub } from "../../realtime/hub.ts";
 
@@ -11,6 +12,7 @@ export interface Courier {
   readonly hub: Hub;
   readonly log: Logger;
   readonly settings: CourierSettings;
+  readonly visibility: ShownItems;
   /** Every environment there is, by id; kept fresh by app.ts. */
   readonly environmentById: (id: string) => Environment | undefined;
   /** Who a secret key, a publishable key or a user token stands for; null for anything unknown, revoked or expired. */

@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { type ExecutionResult, execute, GraphQLError } from "graphql";
 import { Refusal } from "../../engine/refusal.ts";
+import { shownBy } from "../../http/inbox-visibility.ts";
 import { isObject } from "../../lib/json.ts";
 import { actingUser, environmentOf } from "./auth.ts";
 import type { Courier } from "./courier.ts";
@@ -37,7 +38,7 @@ async function answer(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const context = contextOf(courier, request);
+  const context = await contextOf(courier, request);
   const { query, variables, operationName } = operationIn(request.body);
   const { kind, document } = documents.prepare(query, operationName);
   const result = await execute({
@@ -52,9 +53,10 @@ async function answer(
   return reply.send({ data: result.data, ...(result.errors ? { errors: result.errors.map(show) } : {}) });
 }
 
-function contextOf(courier: Courier, request: FastifyRequest): InboxContext {
+async function contextOf(courier: Courier, request: FastifyRequest): Promise<InboxContext> {
   const environment = environmentOf(request);
   const userId = actingUser(request);
+  const shown = shownBy("courier", await courier.visibility.of(environment.id));
   const source = request.headers["x-courier-client-source-id"];
   const origin = typeof source === "string" && source !== "" ? source.slice(0, MAX_SOURCE_ID_LENGTH) : null;
   const actor = { via: "courier", origin };
@@ -65,7 +67,8 @@ function contextOf(courier: Courier, request: FastifyRequest): InboxContext {
     environment,
     userId,
     actor,
-    steps: new MutationSteps(courier.engine, environment.id, userId, actor),
+    shown,
+    steps: new MutationSteps(courier.engine, environment.id, userId, actor, shown),
     counts: new Map(),
     reads: new PacedReads(),
   };

@@ -54,7 +54,8 @@ export interface HistoryItem {
 /** A delay beyond this ends a message instead of delaying it. */
 const MAX_DELAY_MS = 90 * 24 * 3_600_000;
 
-const TYPE_OF_EVENT: { readonly [kind in MessageEventKind]: string } = {
+/** Null: Courier has no word for it. */
+const TYPE_OF_EVENT: { readonly [kind in MessageEventKind]: string | null } = {
   delivered: "DELIVERED",
   opened: "OPENED",
   clicked: "CLICKED",
@@ -64,6 +65,9 @@ const TYPE_OF_EVENT: { readonly [kind in MessageEventKind]: string } = {
   unarchived: "UNARCHIVED",
   canceled: "CANCELED",
   bounced: "UNDELIVERABLE",
+  seen: "OPENED",
+  unseen: null,
+  interacted: "CLICKED",
 };
 
 /** Oldest first; what happened in the same millisecond stands in the order of the pipeline. */
@@ -76,7 +80,7 @@ export function historyOf(record: MessageRecord): readonly HistoryItem[] {
     items.push({ ts: start.createdAt, type: "ROUTED", channel: { id: courierChannel(start.channel) } });
   }
   for (const delivery of inOrder) items.push(...tried(record, delivery));
-  for (const event of events) items.push(heard(event, deliveries));
+  for (const event of events) items.push(...heard(event, deliveries));
   if (message.canceledAt !== null && !events.some((event) => event.kind === "canceled")) {
     items.push({ ts: message.canceledAt, type: "CANCELED" });
   }
@@ -216,17 +220,21 @@ function toldOf(events: readonly MessageEvent[], delivery: Delivery, kind: Messa
   return events.some((event) => event.deliveryId === delivery.id && event.kind === kind);
 }
 
-function heard(event: MessageEvent, deliveries: readonly Delivery[]): HistoryItem {
+function heard(event: MessageEvent, deliveries: readonly Delivery[]): readonly HistoryItem[] {
+  const type = TYPE_OF_EVENT[event.kind];
+  if (type === null) return [];
   const delivery = deliveries.find(({ id }) => id === event.deliveryId);
   const reason = event.data?.reason;
-  return {
-    ts: event.at,
-    type: TYPE_OF_EVENT[event.kind],
-    ...(delivery === undefined ? {} : placeOf(delivery)),
-    ...(event.kind === "delivered" ? { reference: delivery?.reference ?? {} } : {}),
-    ...(event.kind === "bounced" ? { error_message: typeof reason === "string" ? reason : "bounced" } : {}),
-    ...(event.data !== null && event.kind !== "bounced" ? { details: event.data } : {}),
-  };
+  return [
+    {
+      ts: event.at,
+      type,
+      ...(delivery === undefined ? {} : placeOf(delivery)),
+      ...(event.kind === "delivered" ? { reference: delivery?.reference ?? {} } : {}),
+      ...(event.kind === "bounced" ? { error_message: typeof reason === "string" ? reason : "bounced" } : {}),
+      ...(event.data !== null && event.kind !== "bounced" ? { details: event.data } : {}),
+    },
+  ];
 }
 
 function placeOf(delivery: Delivery): { readonly channel: JsonObject; readonly integration: JsonObject } {

@@ -2,6 +2,7 @@
  * How Courier spells ids. Requests and messages are `1-<8 hex digits: Unix seconds>-<24 hex digits>`, which is exactly
  * our 128 bits in hex with two dashes; so nothing is stored and either spelling can be had from the other.
  */
+import type { ItemName } from "../../engine/engine.ts";
 import type { MessageId, RequestId } from "../../engine/model.ts";
 import { fromHex, type Id, toHex } from "../../lib/ids.ts";
 
@@ -34,6 +35,14 @@ export function publicMessageId(message: {
   return message.viaTenant && message.userId !== null
     ? `${toCourierId(message.requestId)}:${escapeUserId(message.userId)}`
     : toCourierId(message.messageId);
+}
+
+/**
+ * What an item of an inbox is called outside: as its message, which has but this one item. A workflow may put several
+ * into an inbox in one run; each of them goes by its own id.
+ */
+export function publicItemId(item: ItemName): string {
+  return item.origin === undefined ? publicMessageId(item) : toCourierId(item.id);
 }
 
 export type MessageReference =

@@ -1,10 +1,11 @@
 /** What the mutations of the GraphQL schema do: a user's changes of the user's own inbox. */
 import type { Engine } from "../../engine/engine.ts";
-import type { InboxItem } from "../../engine/model.ts";
+import type { Delivery, InboxItem } from "../../engine/model.ts";
 import type { ItemField, Page } from "../../engine/ports.ts";
 import { Refusal } from "../../engine/refusal.ts";
 import type { Resolvers } from "./graphql-schema.ts";
-import { publicMessageId, toCourierId } from "./ids.ts";
+import { publicItemId, publicMessageId } from "./ids.ts";
+import { shownActions } from "./inbox-content.ts";
 import { type InboxContext, requireScope, requireWriting } from "./inbox-resolvers.ts";
 import { parseTrackingId, signalOf, type Tracked } from "./tracking-ids.ts";
 
@@ -40,7 +41,7 @@ export const MUTATIONS: Resolvers<InboxContext> = {
   // No message is ever pinned, so none is pinned afterwards.
   unpin(_source, { messageId }: OfMessage, context) {
     requireWriting(context);
-    return context.steps.run(async () => (await ownItem(context, messageId)) !== null);
+    return context.steps.run(async () => (await context.steps.findItem(messageId)) !== null);
   },
   addTag: (_source, _args, context) => noTagging(context),
   removeTag: (_source, _args, context) => noTagging(context),
@@ -63,22 +64,16 @@ function mark(context: InboxContext, args: OfMessage, field: ItemField, value: b
 
 function markAll(context: InboxContext, what: Parameters<Engine["inbox"]["markAll"]>[2]): Promise<true> {
   requireWriting(context);
-  const { courier, environment, userId, actor, steps } = context;
+  const { courier, environment, userId, actor, shown, steps } = context;
   return steps.run(async () => {
-    await courier.engine.inbox.markAll(environment.id, userId, what, actor);
+    await courier.engine.inbox.markAll(environment.id, userId, what, actor, shown);
     return true as const;
   });
 }
 
-async function ownItem(context: InboxContext, publicId: string): Promise<InboxItem | null> {
-  const messageId = await context.steps.findMessage(publicId);
-  if (messageId === null) return null;
-  return context.courier.engine.inbox.readByMessage(context.environment.id, context.userId, messageId);
-}
-
 /** @param trackingId the message's click id or that of one of its actions; any other records nothing. */
 async function click(context: InboxContext, publicId: string, trackingId: string | null): Promise<boolean> {
-  const item = await ownItem(context, publicId);
+  const item = await context.steps.findItem(publicId);
   if (item === null) return false;
   const detail: { trackingId?: string; href?: string } = {};
   if (trackingId !== null) {
@@ -86,7 +81,7 @@ async function click(context: InboxContext, publicId: string, trackingId: string
     if (tracked === null || tracked.deliveryId !== item.id) return false;
     if (tracked.kind !== "click" && tracked.kind !== "action") return false;
     detail.trackingId = trackingId;
-    const action = tracked.kind === "action" ? item.content.actions[tracked.index] : undefined;
+    const action = tracked.kind === "action" ? shownActions(item.content)[tracked.index] : undefined;
     if (action !== undefined) detail.href = action.href;
   }
   const { courier, environment, actor } = context;
@@ -102,7 +97,7 @@ async function track(context: InboxContext, trackingId: string): Promise<{ id: s
   const delivery = await courier.engine.messages.readDelivery(environment.id, tracked.deliveryId);
   if (delivery === null || delivery.userId !== userId) return null;
   await courier.engine.inbox.track(environment.id, delivery.id, signal, { trackingId }, actor);
-  return { id: publicMessageId(delivery) };
+  return { id: isItem(delivery) ? publicItemId(delivery) : publicMessageId(delivery) };
 }
 
 function ownTracked(context: InboxContext, trackingId: string): Tracked | null {
@@ -112,30 +107,38 @@ function ownTracked(context: InboxContext, trackingId: string): Tracked | null {
 
 /** All of the user's messages at once, in all tenants. */
 async function trackAll(context: InboxContext, eventType: string): Promise<{ ids: readonly string[] }> {
-  const { courier, environment, userId, actor } = context;
+  const { courier, environment, userId, actor, shown } = context;
   const { inbox } = courier.engine;
   const kind = eventType.toLowerCase();
-  if (kind === "read")
-    return { ids: (await inbox.markAll(environment.id, userId, "read-all", actor)).map(toCourierId) };
-  if (kind === "archive") {
-    return { ids: (await inbox.markAll(environment.id, userId, "archive-all", actor)).map(toCourierId) };
+  if (kind === "read" || kind === "archive") {
+    const what = kind === "read" ? "read-all" : "archive-all";
+    return { ids: (await inbox.markAll(environment.id, userId, what, actor, shown)).map(publicItemId) };
   }
   if (kind !== "opened") throw new Refusal("invalid", "Expected read, opened or archive", { field: "eventType" });
   const ids: string[] = [];
   let after: string | null = null;
   for (let pages = 0; pages < MAX_OPENED_PAGES; pages++) {
     const now = courier.engine.clock.now();
-    const page: Page<InboxItem> = await inbox.list(environment.id, { userId, seen: false }, now, {
+    const page: Page<InboxItem> = await inbox.list(environment.id, { ...shown, userId, seen: false }, now, {
       after,
       limit: PAGE_SIZE,
     });
-    const marks = page.items.map(({ messageId }) => ({ messageId, field: "seen" as const, value: true }));
-    if (marks.length > 0) await inbox.markMany(environment.id, userId, marks, actor);
-    ids.push(...page.items.map(publicMessageId));
+    const seen = { field: "seen", value: true, again: "keep" } as const;
+    await inbox.change(
+      environment.id,
+      userId,
+      page.items.map(({ id }) => ({ deliveryId: id, ...seen })),
+      actor,
+    );
+    ids.push(...page.items.map(publicItemId));
     after = page.next;
     if (after === null) break;
   }
   return { ids };
+}
+
+function isItem(delivery: Delivery): delivery is InboxItem {
+  return delivery.channel === "inbox";
 }
 
 function noTagging(context: InboxContext): never {

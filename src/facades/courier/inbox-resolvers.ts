@@ -20,6 +20,8 @@ export interface InboxContext {
   readonly environment: Environment;
   readonly userId: string;
   readonly actor: Actor;
+  /** Which items this facade shows; see http/inbox-visibility.ts. */
+  readonly shown: Pick<InboxFilter, "via">;
   readonly steps: MutationSteps;
   /** Counts under way in this request, by filter: clients ask for the same one as `count` and as `totalCount`. */
   readonly counts: Map<string, Promise<number>>;
@@ -69,9 +71,7 @@ export const QUERIES: Resolvers<InboxContext> = {
 
   async message(_source, { messageId }: { messageId: string }, context) {
     requireReading(context);
-    const id = await context.steps.findMessage(messageId);
-    if (id === null) return null;
-    const item = await context.courier.engine.inbox.readByMessage(context.environment.id, context.userId, id);
+    const item = await context.steps.findItem(messageId);
     return item === null ? null : inboxMessage(context.environment, item);
   },
 
@@ -179,6 +179,7 @@ function filterOf(context: InboxContext, params: FilterArgs["params"]): FoundFil
   // Pins are not kept, so no message is pinned.
   if (pinned === true) return null;
   return {
+    ...context.shown,
     userId: context.userId,
     tenantId: accountId ? checkText("params.accountId", accountId) : null,
     archived: archived === true,
@@ -195,7 +196,7 @@ function count(context: InboxContext, filter: FoundFilter): Promise<number> | nu
   let counting = counts.get(key);
   if (counting === undefined) {
     const read = (): Promise<number> => courier.engine.inbox.count(environment.id, filter, courier.engine.clock.now());
-    const looksAtItems = filter.tags !== undefined || filter.from !== undefined;
+    const looksAtItems = filter.tags !== undefined || filter.from !== undefined || filter.via !== undefined;
     counting = looksAtItems ? reads.run(read) : read();
     counts.set(key, counting);
   }

@@ -1,7 +1,8 @@
 /** How an inbox item looks to Courier's clients, over GraphQL and in socket frames. */
 import type { Environment, InboxItem } from "../../engine/model.ts";
 import type { JsonObject } from "../../lib/json.ts";
-import { publicMessageId } from "./ids.ts";
+import { publicItemId } from "./ids.ts";
+import { shownActions, shownContent } from "./inbox-content.ts";
 import { MAX_TRACKING_INDEX, trackingId } from "./tracking-ids.ts";
 import { toIso } from "./wire.ts";
 
@@ -80,16 +81,16 @@ export class InboxMessageView {
   readonly pinned: null = null;
 
   constructor(environment: Environment, item: InboxItem) {
-    const { content } = item;
+    const { title, preview } = shownContent(item);
     this.environment = environment;
     this.item = item;
-    this.messageId = publicMessageId(item);
+    this.messageId = publicItemId(item);
     this.accountId = item.tenantId;
     this.created = toIso(item.createdAt);
-    this.title = content.title;
-    this.preview = content.body;
-    this.body = content.body;
-    this.icon = content.imageUrl;
+    this.title = title;
+    this.preview = preview;
+    this.body = preview;
+    this.icon = item.content.imageUrl;
     this.read = toIso(item.readAt);
     this.opened = toIso(item.seenAt);
     this.archived = toIso(item.archivedAt);
@@ -99,7 +100,7 @@ export class InboxMessageView {
   }
 
   actions(): readonly InboxActionView[] {
-    return this.item.content.actions.map((action, index) => ({
+    return shownActions(this.item.content).map((action, index) => ({
       content: action.content,
       href: action.href,
       data: { trackingId: this.actionTrackingId(index) },
@@ -112,17 +113,22 @@ export class InboxMessageView {
   content(): InboxContentView {
     const { content } = this.item;
     return {
-      title: content.title,
-      preview: content.body,
+      title: this.title,
+      preview: this.preview,
       html: content.html,
       actions: this.actions(),
       elemental: [
-        ...content.blocks
-          .filter(({ type }) => type !== "action")
-          .map(({ type, text }) => ({ __typename: "TextElement", type, content: text })),
+        ...this.#textBlocks().map(({ type, text }) => ({ __typename: "TextElement", type, content: text })),
         ...this.actions().map((action) => ({ __typename: "ActionElement", type: "action", ...action })),
       ],
     };
+  }
+
+  /** Content of other languages has no pieces. */
+  #textBlocks(): readonly { readonly type: string; readonly text: string }[] {
+    const { blocks } = this.item.content;
+    if (blocks.length === 0 && this.preview !== "") return [{ type: "text", text: this.preview }];
+    return blocks.filter(({ type }) => type !== "action");
   }
 
   /**

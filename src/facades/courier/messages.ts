@@ -3,7 +3,7 @@ import type { FastifyRequest } from "fastify";
 import { MESSAGE_STATES, type MessageId, type MessageState } from "../../engine/model.ts";
 import type { MessageFilter, MessageRecord } from "../../engine/ports.ts";
 import { Refusal } from "../../engine/refusal.ts";
-import { isId } from "../../lib/ids.ts";
+import { isId, withPrefix } from "../../lib/ids.ts";
 import { environmentOf } from "./auth.ts";
 import type { Courier, Routes } from "./courier.ts";
 import { notFound } from "./errors.ts";
@@ -87,9 +87,16 @@ export const messageRoutes: Routes = (app, courier) => {
 };
 
 async function read(request: FastifyRequest, courier: Courier): Promise<MessageRecord> {
-  const record = await courier.engine.messages.read(environmentOf(request).id, await resolve(request, courier));
-  if (record === null) throw unknown(request);
-  return record;
+  const { messages } = courier.engine;
+  const { id: environmentId } = environmentOf(request);
+  const id = await resolve(request, courier);
+  const record = await messages.read(environmentId, id);
+  if (record !== null) return record;
+  // An item that a workflow put into an inbox goes by its own id there.
+  const delivery = await messages.readDelivery(environmentId, withPrefix("dlv", id));
+  const itself = delivery === null ? null : await messages.read(environmentId, delivery.messageId);
+  if (itself === null) throw unknown(request);
+  return itself;
 }
 
 /** @throws Refusal 404 when the id in the path can belong to no message. */

@@ -1,10 +1,11 @@
 /**
  * The changes of one GraphQL mutation, in the order of the document. Clients mark up to fifty messages in one document;
- * marks that stand next to each other become one `markMany`, which is one commit instead of fifty.
+ * marks that stand next to each other become one change of many, which is one commit instead of fifty.
  */
 import type { Actor, Engine } from "../../engine/engine.ts";
-import type { EnvironmentId, MessageId } from "../../engine/model.ts";
-import type { ItemField } from "../../engine/ports.ts";
+import type { EnvironmentId, InboxItem, MessageId, RequestId } from "../../engine/model.ts";
+import type { InboxFilter, ItemField } from "../../engine/ports.ts";
+import { withPrefix } from "../../lib/ids.ts";
 import { parsePublicMessageId } from "./ids.ts";
 
 interface Mark {
@@ -26,13 +27,22 @@ export class MutationSteps {
   readonly #environmentId: EnvironmentId;
   readonly #userId: string;
   readonly #actor: Actor;
+  readonly #shown: Pick<InboxFilter, "via">;
   #steps: (Mark | Other)[] = [];
 
-  constructor(engine: Engine, environmentId: EnvironmentId, userId: string, actor: Actor) {
+  /** @param shown leaves out items that the caller does not get to see, to which they are unknown. */
+  constructor(
+    engine: Engine,
+    environmentId: EnvironmentId,
+    userId: string,
+    actor: Actor,
+    shown: Pick<InboxFilter, "via">,
+  ) {
     this.#engine = engine;
     this.#environmentId = environmentId;
     this.#userId = userId;
     this.#actor = actor;
+    this.#shown = shown;
   }
 
   /** @returns whether the user has that message; a message that was so already counts. */
@@ -49,13 +59,34 @@ export class MutationSteps {
     });
   }
 
-  /** The message of a public id, if this user could have it. */
-  async findMessage(publicId: string): Promise<MessageId | null> {
+  /** The user's item of a public id; null for one that is unknown, another's, deleted or over. */
+  async findItem(publicId: string): Promise<InboxItem | null> {
     const reference = parsePublicMessageId(publicId);
     if (reference === null) return null;
-    if (reference.kind === "message") return reference.messageId;
-    if (reference.userId !== this.#userId) return null;
-    return this.#engine.messages.findByUser(this.#environmentId, reference.requestId, reference.userId);
+    const item =
+      reference.kind === "message"
+        ? ((await this.#itemOf(reference.messageId)) ?? (await this.#itemItself(reference.messageId)))
+        : reference.userId === this.#userId
+          ? await this.#itemOfRequest(reference)
+          : null;
+    return item !== null && (this.#shown.via === undefined || this.#shown.via === item.via) ? item : null;
+  }
+
+  #itemOf(messageId: MessageId): Promise<InboxItem | null> {
+    return this.#engine.inbox.readByMessage(this.#environmentId, this.#userId, messageId);
+  }
+
+  async #itemOfRequest({ requestId }: { requestId: RequestId }): Promise<InboxItem | null> {
+    const messageId = await this.#engine.messages.findByUser(this.#environmentId, requestId, this.#userId);
+    return messageId === null ? null : this.#itemOf(messageId);
+  }
+
+  /** The same id may have been spelled from an item: no message and no delivery have the same. */
+  async #itemItself(id: MessageId): Promise<InboxItem | null> {
+    const item = await this.#engine.messages.readDelivery(this.#environmentId, withPrefix("dlv", id));
+    if (item === null || item.channel !== "inbox" || item.userId !== this.#userId) return null;
+    const isOver = item.expiresAt !== null && item.expiresAt <= this.#engine.clock.now();
+    return item.deletedAt !== null || isOver ? null : (item as InboxItem);
   }
 
   /** GraphQL adds the steps of a whole document in one turn; a microtask later they are complete. */
@@ -84,20 +115,19 @@ export class MutationSteps {
   async #markAll(marks: readonly Mark[]): Promise<void> {
     if (marks.length === 0) return;
     try {
-      const ids = await Promise.all(marks.map((mark) => this.findMessage(mark.messageId)));
+      const found = await Promise.all(marks.map((mark) => this.findItem(mark.messageId)));
       const known = marks.flatMap((mark, i) => {
-        const messageId = ids[i];
-        return messageId == null ? [] : [{ mark, change: { messageId, field: mark.field, value: mark.value } }];
+        const item = found[i];
+        if (item == null) return [];
+        const { field, value } = mark;
+        return [{ mark, change: { deliveryId: item.id, field, value, again: "keep" as const } }];
       });
-      const items =
-        known.length === 0
-          ? []
-          : await this.#engine.inbox.markMany(
-              this.#environmentId,
-              this.#userId,
-              known.map(({ change }) => change),
-              this.#actor,
-            );
+      const items = await this.#engine.inbox.change(
+        this.#environmentId,
+        this.#userId,
+        known.map(({ change }) => change),
+        this.#actor,
+      );
       known.forEach(({ mark }, i) => {
         mark.resolve(items[i] != null);
       });

@@ -9,7 +9,7 @@
  */
 import type { Environment, InboxItem } from "../../engine/model.ts";
 import type { InboxEvent } from "../../engine/ports.ts";
-import { publicMessageId } from "./ids.ts";
+import { publicItemId } from "./ids.ts";
 import { inboxMessage } from "./inbox-views.ts";
 import { type TrackingKind, trackingId } from "./tracking-ids.ts";
 
@@ -82,7 +82,7 @@ function stateFrame(name: string, item: InboxItem, environment: Environment): st
   return JSON.stringify({
     type: "event",
     event: name,
-    messageId: publicMessageId(item),
+    messageId: publicItemId(item),
     ...(kind === undefined ? {} : { trackingId: trackingId(environment, kind, item.id) }),
   });
 }

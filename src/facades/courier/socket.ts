@@ -5,6 +5,7 @@
 import type { Environment } from "../../engine/model.ts";
 import type { InboxEvent } from "../../engine/ports.ts";
 import { Refusal } from "../../engine/refusal.ts";
+import { isShown } from "../../http/inbox-visibility.ts";
 import type { Principal } from "../../http/principal.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import type { Connection, Dialect } from "../../realtime/connection.ts";
@@ -71,6 +72,7 @@ export function courierSocket(courier: Courier): UpgradeHandler {
     const profile: Profile = query.has("iwpv") ? "v1" : text("token") !== null ? "seed" : "legacy";
     const tenantId = text("accountId") ?? text("tenantId");
     const session = sessionOf(principal, credential);
+    await courier.visibility.of(principal.environment.id);
     return {
       kind: "welcome",
       opening: {
@@ -122,7 +124,10 @@ function dialectOf(courier: Courier, profile: Profile): CourierDialect {
       const environment = courier.environmentById(event.environmentId);
       return environment === undefined ? null : frameOf(profile, event, environment);
     },
-    wants,
+    wants: (event, filter) =>
+      wants(event, filter) &&
+      (event.kind === "changed-all" ||
+        isShown("courier", courier.visibility.lastKnown(event.environmentId), event.item)),
     received: (connection, frame) => received(courier, profile, connection, frame),
   };
 }

@@ -10,6 +10,7 @@ import type { Document, EnvironmentId } from "../../engine/model.ts";
 import type { DocumentStore, DocumentWrite, Page } from "../../engine/ports.ts";
 import { Refusal } from "../../engine/refusal.ts";
 import { TENANT, type TenantBody } from "../../engine/templates.ts";
+import { deleteTenants, untilWritten } from "../../engine/tenants.ts";
 import { bodyOf } from "../../http/body.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { environmentOf } from "./auth.ts";
@@ -21,8 +22,6 @@ import { AnyObject, checkId, checkText, Maybe, queryText } from "./wire.ts";
 const MAX_LIMIT = 100;
 /** Levels that can be stored; four of them count for a message. */
 const MAX_LEVELS = 32;
-/** Of optimistic writes; each lost round means that another write to the same tenants succeeded. */
-const MAX_ROUNDS = 20;
 const SCAN_LIMIT = 500;
 
 const tenantBody = bodyOf(
@@ -95,15 +94,7 @@ export const tenantRoutes: Routes = (app, { engine }) => {
   app.delete("/tenants/:tenant_id", async (request, reply) => {
     const id = tenantOf(request);
     const environmentId = environmentOf(request).id;
-    await untilWritten(async () => {
-      await orphan(documents, environmentId, id, () => clock.now());
-      const tenant = await documents.read(environmentId, TENANT, id);
-      if (tenant === null) return [];
-      // A child that came after `orphan` had looked has raised our version.
-      if ((await childrenOf(documents, environmentId, id, null, 1)).items.length > 0) return null;
-      return documents.write(environmentId, [{ kind: TENANT, id, body: null, expect: tenant.version }], clock.now());
-    });
-    await directory.deleteMembershipsOfTenant(environmentId, id);
+    await deleteTenants(engine, environmentId, [id]);
     return reply.code(204).send();
   });
 
@@ -118,12 +109,6 @@ export const tenantRoutes: Routes = (app, { engine }) => {
     }));
   });
 };
-
-/** Repeats an optimistic write until it goes through. */
-async function untilWritten(attempt: () => Promise<readonly number[] | null>): Promise<void> {
-  for (let round = 0; round < MAX_ROUNDS; round++) if ((await attempt()) !== null) return;
-  throw new Refusal("busy", "Others are changing the same tenants; try again");
-}
 
 /** The parent and all above it. @throws Refusal when one is missing, is the tenant itself, or the chain is too long. */
 async function ancestorsOf(
@@ -144,24 +129,6 @@ async function ancestorsOf(
     next = bodyIn(parent).parentId;
   }
   return found;
-}
-
-/** Takes the parent away from every child of a tenant, a bounded number at a time. */
-async function orphan(
-  documents: DocumentStore,
-  environmentId: EnvironmentId,
-  id: string,
-  now: () => number,
-): Promise<void> {
-  for (let after: string | null = null; ; ) {
-    const page = await childrenOf(documents, environmentId, id, after, SCAN_LIMIT);
-    for (const child of page.items) {
-      const body = { ...bodyIn(child), parentId: null } as unknown as JsonObject;
-      await documents.write(environmentId, [{ kind: TENANT, id: child.id, body, expect: child.version }], now());
-    }
-    if (page.next === null) return;
-    after = page.next;
-  }
 }
 
 /** Direct children by id. Reads through all tenants: there are few, and they are asked for by people. */
@@ -201,7 +168,7 @@ function showTenant(document: Pick<Document, "id" | "body">): JsonObject {
   };
 }
 
-/** This file is the only one that writes documents of this kind. */
+/** Whoever writes documents of this kind writes such bodies. */
 function bodyIn(document: Pick<Document, "body">): TenantBody {
   return document.body as unknown as TenantBody;
 }

@@ -5,6 +5,7 @@ import type { TrackingLinks } from "../../engine/plan.ts";
 import { Refusal } from "../../engine/refusal.ts";
 import { isObject, type Json } from "../../lib/json.ts";
 import type { Courier, Routes } from "./courier.ts";
+import { shownActions } from "./inbox-content.ts";
 import {
   MAX_TRACKING_INDEX,
   parseTrackingId,
@@ -137,7 +138,7 @@ async function follow(
 
 /** Only what the author wrote, never what the request says. */
 function targetOf(tracked: Tracked, { content }: Delivery): string | undefined {
-  const target = tracked.kind === "link" ? content.links[tracked.index] : content.actions[tracked.index]?.href;
+  const target = tracked.kind === "link" ? content.links[tracked.index] : shownActions(content)[tracked.index]?.href;
   if (target === undefined || !SAFE_TARGET.test(target)) return undefined;
   // A header takes no control characters and no letters beyond Latin-1.
   return URL.canParse(target) ? new URL(target).href : undefined;
@@ -166,5 +167,6 @@ async function record(
   href: string | null,
 ): Promise<void> {
   const detail: { readonly [key: string]: Json } = href === null ? { trackingId: id } : { trackingId: id, href };
-  await courier.engine.inbox.track(tracked.environment.id, tracked.deliveryId, signal, detail, ACTOR);
+  const heard = signal === "clicked" && tracked.kind === "link" ? "followed" : signal;
+  await courier.engine.inbox.track(tracked.environment.id, tracked.deliveryId, heard, detail, ACTOR);
 }

@@ -138,18 +138,16 @@ export class FakeInbox {
   }
 
   #actions(): InboxActions {
-    const markMany: InboxActions["markMany"] = async (environmentId, userId, marks, actor) => {
-      this.#count("markMany");
+    const change: InboxActions["change"] = async (environmentId, userId, marks, actor) => {
+      if (marks.length === 0) return [];
+      this.#count("change");
       const events: InboxEvent[] = [];
-      const results = marks.map((mark): InboxItem | null => {
-        const item = this.items.find(
-          (one) => one.channel === "inbox" && one.userId === userId && one.messageId === mark.messageId,
-        );
+      const results = marks.map(({ deliveryId, field, value }): Delivery | null => {
+        const item = this.items.find((one) => one.userId === userId && one.id === deliveryId);
         if (item === undefined) return null;
-        const after = this.#set(item, mark.field, mark.value) as InboxItem | null;
-        if (after === null) return item as InboxItem;
-        const { field, value } = mark;
-        events.push({ kind: "changed", environmentId, userId, item: after, field, value, ...actor });
+        const after = this.#set(item, field, value) as InboxItem | null;
+        if (after === null) return item;
+        events.push({ kind: "changed", environmentId, userId: after.userId, item: after, field, value, ...actor });
         return after;
       });
       this.#bus.publish(events);
@@ -168,13 +166,21 @@ export class FakeInbox {
         this.#count("count");
         return this.#matching(filter).length;
       },
+      piles: unused,
+      brief: unused,
+      stamp: unused,
+      itemsOf: unused,
+      change,
+      changeWhere: unused,
       readByMessage: async (_environmentId, userId, messageId) =>
         (this.items as InboxItem[]).find(
           (item) => item.channel === "inbox" && item.userId === userId && item.messageId === messageId,
         ) ?? null,
-      mark: async (environmentId, userId, messageId, field, value, actor) =>
-        (await markMany(environmentId, userId, [{ messageId, field, value }], actor))[0] ?? null,
-      markMany,
+      mark: async (environmentId, userId, messageId, field, value, actor) => {
+        const item = this.items.find((one) => one.channel === "inbox" && one.messageId === messageId);
+        const marks = item === undefined ? [] : [{ deliveryId: item.id, field, value, again: "keep" as const }];
+        return ((await change(environmentId, userId, marks, actor))[0] ?? null) as InboxItem | null;
+      },
       markAll: async (environmentId, userId, what, actor) => {
         const filter: InboxFilter =
           what === "read-all"
@@ -185,9 +191,10 @@ export class FakeInbox {
         const items = this.#matching(filter);
         for (const item of items) this.#set(item, what === "read-all" ? "read" : "archived", true);
         if (items.length > 0) this.#bus.publish([{ kind: "changed-all", environmentId, userId, what, ...actor }]);
-        return items.map((item) => item.messageId);
+        return items;
       },
-      track: async (environmentId, deliveryId, signal, detail, actor) => {
+      track: async (environmentId, deliveryId, heard, detail, actor) => {
+        const signal = heard === "followed" ? "clicked" : heard;
         const item = this.items.find((one) => one.id === deliveryId);
         if (item === undefined) return null;
         const fields = { opened: "seen", read: "read", unread: "read", archived: "archived" } as const;
@@ -210,4 +217,9 @@ export class FakeInbox {
       },
     };
   }
+}
+
+/** Of the parts of the engine that Courier's facade does not ask. */
+function unused(): never {
+  throw new Error("the Courier facade asks for no such thing");
 }

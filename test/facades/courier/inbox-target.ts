@@ -10,6 +10,7 @@ import { graphqlRoutes } from "../../../src/facades/courier/graphql.ts";
 import { publicMessageId } from "../../../src/facades/courier/ids.ts";
 import { courierSockets } from "../../../src/facades/courier/socket.ts";
 import { trackingRoutes } from "../../../src/facades/courier/tracking.ts";
+import { EVERYTHING_SHOWN } from "../../../src/http/inbox-visibility.ts";
 import { buildServer } from "../../../src/http/server.ts";
 import { looksLikeUserToken, signUserToken, verifyUserToken } from "../../../src/http/user-token.ts";
 import { FakeClock } from "../../../src/lib/clock.ts";
@@ -55,6 +56,7 @@ export async function startFakeTarget(
     engine: inbox.engine,
     hub,
     log,
+    visibility: EVERYTHING_SHOWN,
     settings: {
       publicUrl: "http://127.0.0.1",
       clientKeyAuth: options.clientKeyAuth ?? "signed",

@@ -23,12 +23,15 @@ import { notificationRoutes } from "../../../src/facades/courier/notifications.t
 import { providerRoutes } from "../../../src/facades/courier/providers.ts";
 import { sendRoutes } from "../../../src/facades/courier/send.ts";
 import { translationRoutes } from "../../../src/facades/courier/translations.ts";
+import { EVERYTHING_SHOWN } from "../../../src/http/inbox-visibility.ts";
 import type { Principal } from "../../../src/http/principal.ts";
 import { buildServer } from "../../../src/http/server.ts";
 import { FakeClock } from "../../../src/lib/clock.ts";
 import { newId } from "../../../src/lib/ids.ts";
 import { Signal } from "../../../src/lib/signal.ts";
 import { openStore } from "../../../src/storage/store.ts";
+import { noWebhooks } from "../../support/no-webhooks.ts";
+import { noWorkflows } from "../../support/no-workflows.ts";
 
 export interface Answer {
   readonly status: number;
@@ -146,6 +149,8 @@ export async function startSendingTarget(): Promise<SendingTarget> {
     publicMessageId: (_via, message) => publicMessageId({ ...message, messageId: message.id }),
     limits: { maxBatch: 256, maxInFlight: 16, tryTimeoutMs: 10_000, leaseMs: 60_000, pollMs: 60_000 },
     retention: { messagesMs: null, inboxMs: null, capturedMs: null },
+    webhooks: noWebhooks,
+    workflows: noWorkflows,
     deliver: true,
   });
   for (const [position, provider] of [...kinds.keys()].entries()) {
@@ -169,6 +174,7 @@ export async function startSendingTarget(): Promise<SendingTarget> {
     engine,
     hub: {} as never,
     log,
+    visibility: EVERYTHING_SHOWN,
     settings: { publicUrl: "http://carillon.test", clientKeyAuth: "off", signatureKey: null },
     environmentById: (id) => (id === environment.id ? environment : undefined),
     recallPrincipal: () => undefined,

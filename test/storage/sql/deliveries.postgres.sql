@@ -13,7 +13,19 @@ select (
   where ready_at is not null) as deliveries, (
   select min(ready_at)
   from message_changes
-  where ready_at is not null) as message_changes;
+  where ready_at is not null) as message_changes, (
+  select min(ready_at)
+  from tasks
+  where ready_at is not null) as tasks, (
+  select min(ready_at)
+  from runs
+  where ready_at is not null) as runs, (
+  select min(ready_at)
+  from schedules
+  where ready_at is not null) as schedules, (
+  select min(ready_at)
+  from happenings
+  where ready_at is not null) as happenings;
 
 -- claimDeliveries
 with claimed as materialized (
@@ -40,7 +52,7 @@ returning deliveries."id", deliveries."env_id", deliveries."message_id", deliver
     deliveries."created_at", deliveries."sent_at", deliveries."delivered_at", deliveries."seen_at",
     deliveries."read_at", deliveries."interacted_at", deliveries."archived_at", deliveries."deleted_at",
     deliveries."expires_at", deliveries."bucket", deliveries."tags", deliveries."data", deliveries."via_tenant",
-    deliveries."request_id";
+    deliveries."request_id", deliveries."app_id", deliveries."manual", deliveries."origin", deliveries."via";
 
 -- renewLeases
 update deliveries
@@ -134,20 +146,21 @@ insert into deliveries ("id", "env_id", "message_id", "user_id", "tenant_id", "c
     "provider_id", "leaf", "state", "due_at", "lease_until", "ready_at", "attempts", "started_at", "timeout_ms",
     "address", "content", "override", "error", "reference", "created_at", "sent_at", "delivered_at", "seen_at",
     "read_at", "interacted_at", "archived_at", "deleted_at", "expires_at", "bucket", "tags", "data",
-    "via_tenant", "request_id")
+    "via_tenant", "request_id", "app_id", "manual", "origin", "via")
 select *
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
     $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[],
     $16::bigint[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::bigint[], $23::bigint[],
     $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[], $30::bigint[],
-    $31::bigint[], $32::text[], $33::text[], $34::bigint[], $35::text[]);
+    $31::bigint[], $32::text[], $33::text[], $34::bigint[], $35::text[], $36::text[], $37::bigint[], $38::text[],
+    $39::text[]);
 
 -- settle
-insert into inbox_counts ("env_id", "user_id", "tenant_id", "bucket", "n")
+insert into inbox_counts ("env_id", "user_id", "tenant_id", "bucket", "n", "stamp")
 select *
-from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[])
+from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
 on conflict (env_id, user_id, tenant_id, bucket) do update
-set n = inbox_counts.n + excluded.n;
+set n = inbox_counts.n + excluded.n, stamp = excluded.stamp;
 
 -- settle
 update messages
@@ -165,10 +178,138 @@ set state = 'canceled', lease_until = null, ready_at = null
 where message_id = $1 and env_id = $2 and state = 'pending' and (lease_until is null or lease_until <= $3);
 
 -- cancel
+select state
+from runs
+where env_id = $1 and message_id = $2 for update;
+
+-- cancel
 select m."env_id", m."id", m."request_id", m."state", m."reason", m."error", m."user_id", m."recipient",
     m."tenant_id", m."entry", m."via_tenant", m."list_id", m."event", m."template_id", m."tags", m."trace_id",
     m."preferences", m."stored_profile", m."plan", m."due_at", m."lease_until", m."ready_at", m."created_at",
     m."planned_at", m."sent_at", m."delivered_at", m."opened_at", m."clicked_at", m."canceled_at",
-    m."deadline_at", m."in_inbox", m."to_endpoints"
+    m."deadline_at", m."in_inbox", m."to_endpoints", m."run", m."run_status", m."run_errors"
 from messages as m
 where env_id = $1 and id = $2;
+
+-- settle
+select id
+from app_messages
+where app_id = any($1::text[]) and id = any($2::text[])
+order by id for update;
+
+-- settle
+select id
+from deliveries
+where id = any($1::text[])
+order by id for update;
+
+-- settle
+insert into endpoint_attempts ("env_id", "app_id", "endpoint_id", "message_id", "delivery_id", "id",
+    "event_type", "outcome", "manual", "url", "status_code", "started_at", "ended_at", "next_at", "sent_headers",
+    "response_headers", "response")
+select *
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+    $9::bigint[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::text[],
+    $16::text[], $17::text[]);
+
+-- settle
+update app_messages
+set parameters = null, payload = null, raw = null, payload_until = null
+from unnest($1::text[], $2::text[], $3::text[]) as v("env_id", "app_id", "id")
+where app_messages.env_id = v.env_id and app_messages.app_id = v.app_id and app_messages.id = v.id
+    and app_messages.payload_until is not null and not exists (
+  select 1
+  from deliveries as d
+  where d.message_id = v.id and (d.state = 'pending' or d.state = 'failed'));
+
+-- settle
+insert into endpoint_health ("env_id", "endpoint_id", "failing_since")
+select *
+from unnest($1::text[], $2::text[], $3::bigint[])
+on conflict (env_id, endpoint_id) do nothing;
+
+-- settle
+insert into app_messages ("env_id", "app_id", "id", "event_id", "event_type", "channels", "tags",
+    "deliver_at", "payload_until", "created_at", "parameters", "payload", "raw")
+select *
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+    $9::bigint[], $10::bigint[], $11::text[], $12::text[], $13::text[]);
+
+-- settle
+select d.id
+from unnest($1::text[], $2::text[]) as v("endpoint_id", "message_id")
+cross join deliveries as d
+where d.provider_id = v.endpoint_id and d.message_id = v.message_id and d.app_id is not null and d.manual = 0;
+
+-- settle
+update deliveries
+set state = case when (v.outcome = 'sent' and not coalesce(deliveries.state = 'pending'
+    and deliveries.lease_until > v.at, false)) then 'sent' when v.outcome = 'failed'
+    and deliveries.state = 'canceled' and deliveries.started_at is null then 'failed' else deliveries.state end,
+    ready_at = case when (v.outcome = 'sent' and not coalesce(deliveries.state = 'pending'
+    and deliveries.lease_until > v.at, false)) then null else deliveries.ready_at end, lease_until = case
+    when (v.outcome = 'sent' and not coalesce(deliveries.state = 'pending' and deliveries.lease_until > v.at,
+    false)) then null else deliveries.lease_until end, sent_at = case when (v.outcome = 'sent'
+    and not coalesce(deliveries.state = 'pending' and deliveries.lease_until > v.at,
+    false)) then coalesce(deliveries.sent_at, v.at) else deliveries.sent_at end, error = case
+    when v.outcome = 'sent' then null when v.outcome = 'failed'
+    and deliveries.state <> 'sent' then v.error else deliveries.error end,
+    started_at = coalesce(deliveries.started_at, v.started_at)
+from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[]) as v("endpoint_id",
+    "message_id", "outcome", "at", "started_at", "error")
+where deliveries.provider_id = v.endpoint_id and deliveries.message_id = v.message_id
+    and deliveries.app_id is not null and deliveries.manual = 0;
+
+-- settle
+delete from endpoint_health
+where (env_id, endpoint_id) in (
+  select v.env_id, v.endpoint_id
+  from unnest($1::text[], $2::text[]) as v("env_id", "endpoint_id"));
+
+-- cancel
+delete from runs
+where env_id = $1 and message_id = any($2::text[]);
+
+-- cancel
+select id, run
+from messages
+where env_id = $1 and id = any($2::text[]) and run is not null;
+
+-- cancel
+update messages
+set run = v.run, run_status = v.run_status, run_errors = case
+    when v.run_errors > messages.run_errors then v.run_errors else messages.run_errors end
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[]) as v("env_id", "id", "run",
+    "run_status", "run_errors")
+where messages.env_id = v.env_id and messages.id = v.id;
+
+-- cancel
+update messages
+set state = 'canceled', canceled_at = $1
+where env_id = $2 and id = any($3::text[]) and state in ('enqueued', 'delayed', 'routed') and not exists (
+  select 1
+  from deliveries as d
+  where d.message_id = messages.id);
+
+-- cancel
+select env_id, id, carrier_id, opened_at, closes_at, version, joined, n, closed
+from batches
+where env_id = any($1::text[]) and id = any($2::text[]) and closed = 0
+order by env_id, id for update;
+
+-- cancel
+update runs
+set cancellation_key = null, cancels = null
+where env_id = $1 and message_id = any($2::text[]);
+
+-- cancel
+delete from batch_items
+where env_id = $1 and batch_id = $2 and message_id = $3
+returning batch_id;
+
+-- cancel
+update batches
+set closes_at = v.closes_at, version = v.version, joined = v.joined, n = v.n
+from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) as v("env_id",
+    "id", "closes_at", "version", "joined", "n")
+where batches.env_id = v.env_id and batches.id = v.id;

@@ -60,3 +60,10 @@ limit $4;
 -- write
 delete from documents
 where env_id = $1 and kind = $2 and id = $3;
+
+-- write
+insert into app_messages ("env_id", "app_id", "id", "event_id", "event_type", "channels", "tags",
+    "deliver_at", "payload_until", "created_at", "parameters", "payload", "raw")
+select *
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+    $9::bigint[], $10::bigint[], $11::text[], $12::text[], $13::text[]);

@@ -54,3 +54,8 @@ limit ?;
 -- write
 delete from documents
 where env_id = ? and kind = ? and id = ?;
+
+-- write
+insert into app_messages ("env_id", "app_id", "id", "event_id", "event_type", "channels", "tags",
+    "deliver_at", "payload_until", "created_at", "parameters", "payload", "raw")
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);

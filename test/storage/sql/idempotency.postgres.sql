@@ -22,3 +22,8 @@ where env_id = $1 and scope = $2 and key = $3;
 -- abandon
 delete from idempotency_keys
 where env_id = $1 and scope = $2 and key = $3 and state = 'begun';
+
+-- find
+select status, body
+from idempotency_keys
+where env_id = $1 and scope = $2 and key = $3 and state = 'done' and expires_at > $4;

@@ -22,3 +22,8 @@ where env_id = ? and scope = ? and key = ?;
 -- abandon
 delete from idempotency_keys
 where env_id = ? and scope = ? and key = ? and state = 'begun';
+
+-- find
+select status, body
+from idempotency_keys
+where env_id = ? and scope = ? and key = ? and state = 'done' and expires_at > ?;

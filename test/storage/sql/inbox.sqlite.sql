@@ -79,7 +79,8 @@ select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channe
     d."provider_id", d."leaf", d."state", d."due_at", d."lease_until", d."ready_at", d."attempts",
     d."started_at", d."timeout_ms", d."address", d."content", d."override", d."error", d."reference",
     d."created_at", d."sent_at", d."delivered_at", d."seen_at", d."read_at", d."interacted_at", d."archived_at",
-    d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id"
+    d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id", d."app_id",
+    d."manual", d."origin", d."via"
 from deliveries as d
 where id in (
   select value
@@ -96,6 +97,19 @@ select coalesce((
   where env_id = ? and user_id = ? and bucket is not null and expires_at is not null and expires_at <= ?
       and bucket in (…)) as n;
 
+-- piles
+select bucket, sum(n) as n
+from (
+  select bucket, n
+  from inbox_counts
+  where env_id = ? and user_id = ? and bucket in (…)
+  union all
+  select bucket, -1 as n
+  from deliveries
+  where env_id = ? and user_id = ? and bucket is not null and expires_at is not null and expires_at <= ?
+      and bucket in (…)) as found
+group by bucket;
+
 -- count
 select coalesce((
     select sum(n)
@@ -105,6 +119,19 @@ select coalesce((
   from deliveries
   where env_id = ? and user_id = ? and bucket is not null and expires_at is not null and expires_at <= ?
       and bucket in (…) and tenant_id = ?) as n;
+
+-- piles
+select bucket, sum(n) as n
+from (
+  select bucket, n
+  from inbox_counts
+  where env_id = ? and user_id = ? and tenant_id = ? and bucket in (…)
+  union all
+  select bucket, -1 as n
+  from deliveries
+  where env_id = ? and user_id = ? and bucket is not null and expires_at is not null and expires_at <= ?
+      and bucket in (…) and tenant_id = ?) as found
+group by bucket;
 
 -- list
 select id
@@ -136,6 +163,260 @@ where env_id = ? and user_id = ? and tenant_id = ? and bucket = ?
     select value
     from json_each(?)));
 
+-- piles
+select bucket, count(*) as n
+from deliveries as d
+where env_id = ? and user_id = ? and tenant_id = ? and bucket in (…)
+    and (d.expires_at is null or d.expires_at > ?) and d.created_at >= ? and exists (
+  select 1
+  from json_each(d.tags) as t
+  where t.value in (
+    select value
+    from json_each(?)))
+group by bucket;
+
+-- list
+select tenant_id, bucket
+from inbox_counts
+where env_id = ? and user_id = ? and bucket in (…) and n > 0 and tenant_id in (
+  select value
+  from json_each(?));
+
+-- count
+select coalesce((
+    select sum(n)
+    from inbox_counts
+    where env_id = ? and user_id = ? and tenant_id in (
+      select value
+      from json_each(?)) and bucket in (…)), 0) - (
+  select count(*)
+  from deliveries
+  where env_id = ? and user_id = ? and bucket is not null and expires_at is not null and expires_at <= ?
+      and bucket in (…) and tenant_id in (
+    select value
+    from json_each(?))) as n;
+
+-- piles
+select bucket, sum(n) as n
+from (
+  select bucket, n
+  from inbox_counts
+  where env_id = ? and user_id = ? and tenant_id in (
+    select value
+    from json_each(?)) and bucket in (…)
+  union all
+  select bucket, -1 as n
+  from deliveries
+  where env_id = ? and user_id = ? and bucket is not null and expires_at is not null and expires_at <= ?
+      and bucket in (…) and tenant_id in (
+    select value
+    from json_each(?))) as found
+group by bucket;
+
+-- list, count
+select tenant_id, bucket
+from inbox_counts
+where env_id = ? and user_id = ? and bucket in (…) and n > 0 and tenant_id <> '';
+
+-- list
+select id
+from (
+  select *
+  from (
+    select d.id
+    from deliveries as d
+    where d.env_id = ? and d.user_id = ? and d.tenant_id = ? and d.bucket = ? and d.id < ?
+        and (d.expires_at is null or d.expires_at > ?) and d.created_at < ? and d.interacted_at is null and exists (
+      select 1
+      from messages as m
+      where m.id = d.message_id and m.env_id = d.env_id and m.event in (
+        select value
+        from json_each(?)))
+    order by d.id desc
+    limit ?) as newest) as found
+order by id desc
+limit ?;
+
+-- count
+select count(*) as n
+from deliveries as d
+where env_id = ? and user_id = ? and tenant_id = ? and bucket = ?
+    and (d.expires_at is null or d.expires_at > ?) and d.created_at < ? and d.interacted_at is null and exists (
+  select 1
+  from messages as m
+  where m.id = d.message_id and m.env_id = d.env_id and m.event in (
+    select value
+    from json_each(?)));
+
+-- piles
+select bucket, count(*) as n
+from deliveries as d
+where env_id = ? and user_id = ? and tenant_id <> '' and bucket in (…)
+    and (d.expires_at is null or d.expires_at > ?) and d.created_at < ? and d.interacted_at is null and exists (
+  select 1
+  from messages as m
+  where m.id = d.message_id and m.env_id = d.env_id and m.event in (
+    select value
+    from json_each(?)))
+group by bucket;
+
+-- list
+select id
+from (
+  select *
+  from (
+    select d.id
+    from deliveries as d
+    where d.env_id = ? and d.user_id = ? and d.tenant_id = ? and d.bucket = ? and d.id < ?
+        and (d.expires_at is null or d.expires_at > ?) and (d.origin is null or (d.origin ->> '$.channelId') in (
+        select value
+        from json_each(?)))
+    order by d.id desc
+    limit ?) as newest) as found
+order by id desc
+limit ?;
+
+-- count
+select count(*) as n
+from deliveries as d
+where env_id = ? and user_id = ? and tenant_id = ? and bucket = ?
+    and (d.expires_at is null or d.expires_at > ?) and (d.origin is null or (d.origin ->> '$.channelId') in (
+    select value
+    from json_each(?)));
+
+-- piles
+select bucket, count(*) as n
+from deliveries as d
+where env_id = ? and user_id = ? and bucket in (…) and (d.expires_at is null or d.expires_at > ?)
+    and (d.origin is null or (d.origin ->> '$.channelId') in (
+    select value
+    from json_each(?)))
+group by bucket;
+
+-- list
+select id
+from (
+  select *
+  from (
+    select d.id
+    from deliveries as d
+    where d.env_id = ? and d.user_id = ? and d.tenant_id = ? and d.bucket = ? and d.id < ?
+        and (d.expires_at is null or d.expires_at > ?) and (d.origin ->> '$.channelId') in (
+      select value
+      from json_each(?))
+    order by d.id desc
+    limit ?) as newest) as found
+order by id desc
+limit ?;
+
+-- count
+select count(*) as n
+from deliveries as d
+where env_id = ? and user_id = ? and tenant_id = ? and bucket = ?
+    and (d.expires_at is null or d.expires_at > ?) and (d.origin ->> '$.channelId') in (
+  select value
+  from json_each(?));
+
+-- piles
+select bucket, count(*) as n
+from deliveries as d
+where env_id = ? and user_id = ? and bucket in (…) and (d.expires_at is null or d.expires_at > ?)
+    and (d.origin ->> '$.channelId') in (
+  select value
+  from json_each(?))
+group by bucket;
+
+-- list
+select id
+from (
+  select *
+  from (
+    select d.id
+    from deliveries as d
+    where d.env_id = ? and d.user_id = ? and d.tenant_id = ? and d.bucket = ? and d.id < ?
+        and (d.expires_at is null or d.expires_at > ?) and exists (
+      select 1
+      from json_each(d.data) as t
+      where t.key = ? and t.type = 'text' and substr(t.atom, 1, 256) = ?) and exists (
+      select 1
+      from json_each(d.data) as t
+      where t.key = ? and t.type in ('integer', 'real') and t.atom = ?) and exists (
+      select 1
+      from json_each(d.data) as t
+      where t.key = ? and t.type = ?) and exists (
+      select 1
+      from json_each(d.data) as t
+      where t.key = ? and t.type = ?)
+    order by d.id desc
+    limit ?) as newest) as found
+order by id desc
+limit ?;
+
+-- count
+select count(*) as n
+from deliveries as d
+where env_id = ? and user_id = ? and tenant_id = ? and bucket = ?
+    and (d.expires_at is null or d.expires_at > ?) and exists (
+  select 1
+  from json_each(d.data) as t
+  where t.key = ? and t.type = 'text' and substr(t.atom, 1, 256) = ?) and exists (
+  select 1
+  from json_each(d.data) as t
+  where t.key = ? and t.type in ('integer', 'real') and t.atom = ?) and exists (
+  select 1
+  from json_each(d.data) as t
+  where t.key = ? and t.type = ?) and exists (
+  select 1
+  from json_each(d.data) as t
+  where t.key = ? and t.type = ?);
+
+-- piles
+select bucket, count(*) as n
+from deliveries as d
+where env_id = ? and user_id = ? and tenant_id = ? and bucket in (…)
+    and (d.expires_at is null or d.expires_at > ?) and exists (
+  select 1
+  from json_each(d.data) as t
+  where t.key = ? and t.type = 'text' and substr(t.atom, 1, 256) = ?) and exists (
+  select 1
+  from json_each(d.data) as t
+  where t.key = ? and t.type in ('integer', 'real') and t.atom = ?) and exists (
+  select 1
+  from json_each(d.data) as t
+  where t.key = ? and t.type = ?) and exists (
+  select 1
+  from json_each(d.data) as t
+  where t.key = ? and t.type = ?)
+group by bucket;
+
+-- list
+select id
+from (
+  select *
+  from (
+    select d.id
+    from deliveries as d
+    where d.env_id = ? and d.user_id = ? and d.tenant_id = ? and d.bucket = ? and d.id > ?
+        and (d.expires_at is null or d.expires_at > ?)
+    order by d.id asc
+    limit ?) as newest) as found
+order by id asc
+limit ?;
+
+-- list
+select id
+from (
+  select *
+  from (
+    select d.id
+    from deliveries as d
+    where d.env_id = ? and d.user_id = ? and d.tenant_id = ? and d.bucket = ? and d.id < ? and d.id > ?
+        and (d.expires_at is null or d.expires_at > ?)
+    order by d.id desc
+    limit ?) as newest) as found
+order by id desc
+limit ?;
+
 -- list
 select id
 from (
@@ -166,7 +447,8 @@ select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channe
     d."provider_id", d."leaf", d."state", d."due_at", d."lease_until", d."ready_at", d."attempts",
     d."started_at", d."timeout_ms", d."address", d."content", d."override", d."error", d."reference",
     d."created_at", d."sent_at", d."delivered_at", d."seen_at", d."read_at", d."interacted_at", d."archived_at",
-    d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id"
+    d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id", d."app_id",
+    d."manual", d."origin", d."via"
 from deliveries as d
 where message_id = ? and env_id = ? and user_id = ? and channel = 'inbox' and deleted_at is null
 order by id desc
@@ -177,7 +459,8 @@ select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channe
     d."provider_id", d."leaf", d."state", d."due_at", d."lease_until", d."ready_at", d."attempts",
     d."started_at", d."timeout_ms", d."address", d."content", d."override", d."error", d."reference",
     d."created_at", d."sent_at", d."delivered_at", d."seen_at", d."read_at", d."interacted_at", d."archived_at",
-    d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id"
+    d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id", d."app_id",
+    d."manual", d."origin", d."via"
 from deliveries as d
 where id in (
   select value
@@ -194,10 +477,10 @@ from (
 where d.id = v.id;
 
 -- change, changeAll, expire
-insert into inbox_counts ("env_id", "user_id", "tenant_id", "bucket", "n")
-values (?, ?, ?, ?, ?)
+insert into inbox_counts ("env_id", "user_id", "tenant_id", "bucket", "n", "stamp")
+values (?, ?, ?, ?, ?, ?)
 on conflict (env_id, user_id, tenant_id, bucket) do update
-set n = inbox_counts.n + excluded.n;
+set n = inbox_counts.n + excluded.n, stamp = excluded.stamp;
 
 -- change, expire
 update messages
@@ -216,7 +499,8 @@ select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channe
     d."provider_id", d."leaf", d."state", d."due_at", d."lease_until", d."ready_at", d."attempts",
     d."started_at", d."timeout_ms", d."address", d."content", d."override", d."error", d."reference",
     d."created_at", d."sent_at", d."delivered_at", d."seen_at", d."read_at", d."interacted_at", d."archived_at",
-    d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id"
+    d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id", d."app_id",
+    d."manual", d."origin", d."via"
 from deliveries as d
 where bucket is not null and expires_at is not null and expires_at <= ?
 order by expires_at

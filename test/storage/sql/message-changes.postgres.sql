@@ -36,23 +36,25 @@ from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigi
 insert into messages ("env_id", "id", "request_id", "state", "reason", "error", "user_id", "recipient",
     "tenant_id", "entry", "via_tenant", "list_id", "event", "template_id", "tags", "trace_id", "preferences",
     "stored_profile", "plan", "due_at", "lease_until", "ready_at", "created_at", "planned_at", "sent_at",
-    "delivered_at", "opened_at", "clicked_at", "canceled_at", "deadline_at", "in_inbox", "to_endpoints")
+    "delivered_at", "opened_at", "clicked_at", "canceled_at", "deadline_at", "in_inbox", "to_endpoints", "run",
+    "run_status", "run_errors")
 select *
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
     $9::text[], $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
     $17::text[], $18::text[], $19::text[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[],
     $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[], $30::bigint[],
-    $31::bigint[], $32::bigint[]);
+    $31::bigint[], $32::bigint[], $33::text[], $34::text[], $35::bigint[]);
 
 -- replace
 insert into deliveries ("id", "env_id", "message_id", "user_id", "tenant_id", "channel", "provider",
     "provider_id", "leaf", "state", "due_at", "lease_until", "ready_at", "attempts", "started_at", "timeout_ms",
     "address", "content", "override", "error", "reference", "created_at", "sent_at", "delivered_at", "seen_at",
     "read_at", "interacted_at", "archived_at", "deleted_at", "expires_at", "bucket", "tags", "data",
-    "via_tenant", "request_id")
+    "via_tenant", "request_id", "app_id", "manual", "origin", "via")
 select *
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
     $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[],
     $16::bigint[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::bigint[], $23::bigint[],
     $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[], $30::bigint[],
-    $31::bigint[], $32::text[], $33::text[], $34::bigint[], $35::text[]);
+    $31::bigint[], $32::text[], $33::text[], $34::bigint[], $35::text[], $36::text[], $37::bigint[], $38::text[],
+    $39::text[]);

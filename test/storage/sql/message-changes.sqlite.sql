@@ -34,14 +34,16 @@ values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 insert into messages ("env_id", "id", "request_id", "state", "reason", "error", "user_id", "recipient",
     "tenant_id", "entry", "via_tenant", "list_id", "event", "template_id", "tags", "trace_id", "preferences",
     "stored_profile", "plan", "due_at", "lease_until", "ready_at", "created_at", "planned_at", "sent_at",
-    "delivered_at", "opened_at", "clicked_at", "canceled_at", "deadline_at", "in_inbox", "to_endpoints")
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    "delivered_at", "opened_at", "clicked_at", "canceled_at", "deadline_at", "in_inbox", "to_endpoints", "run",
+    "run_status", "run_errors")
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+    ?);
 
 -- replace
 insert into deliveries ("id", "env_id", "message_id", "user_id", "tenant_id", "channel", "provider",
     "provider_id", "leaf", "state", "due_at", "lease_until", "ready_at", "attempts", "started_at", "timeout_ms",
     "address", "content", "override", "error", "reference", "created_at", "sent_at", "delivered_at", "seen_at",
     "read_at", "interacted_at", "archived_at", "deleted_at", "expires_at", "bucket", "tags", "data",
-    "via_tenant", "request_id")
+    "via_tenant", "request_id", "app_id", "manual", "origin", "via")
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-    ?);
+    ?, ?, ?, ?, ?);

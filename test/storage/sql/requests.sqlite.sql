@@ -9,8 +9,10 @@ values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 insert into messages ("env_id", "id", "request_id", "state", "reason", "error", "user_id", "recipient",
     "tenant_id", "entry", "via_tenant", "list_id", "event", "template_id", "tags", "trace_id", "preferences",
     "stored_profile", "plan", "due_at", "lease_until", "ready_at", "created_at", "planned_at", "sent_at",
-    "delivered_at", "opened_at", "clicked_at", "canceled_at", "deadline_at", "in_inbox", "to_endpoints")
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    "delivered_at", "opened_at", "clicked_at", "canceled_at", "deadline_at", "in_inbox", "to_endpoints", "run",
+    "run_status", "run_errors")
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+    ?);
 
 -- accept
 insert into message_tags ("env_id", "tag", "message_id")
@@ -22,15 +24,15 @@ insert into deliveries ("id", "env_id", "message_id", "user_id", "tenant_id", "c
     "provider_id", "leaf", "state", "due_at", "lease_until", "ready_at", "attempts", "started_at", "timeout_ms",
     "address", "content", "override", "error", "reference", "created_at", "sent_at", "delivered_at", "seen_at",
     "read_at", "interacted_at", "archived_at", "deleted_at", "expires_at", "bucket", "tags", "data",
-    "via_tenant", "request_id")
+    "via_tenant", "request_id", "app_id", "manual", "origin", "via")
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-    ?);
+    ?, ?, ?, ?, ?);
 
 -- accept, commitPage
-insert into inbox_counts ("env_id", "user_id", "tenant_id", "bucket", "n")
-values (?, ?, ?, ?, ?)
+insert into inbox_counts ("env_id", "user_id", "tenant_id", "bucket", "n", "stamp")
+values (?, ?, ?, ?, ?, ?)
 on conflict (env_id, user_id, tenant_id, bucket) do update
-set n = inbox_counts.n + excluded.n;
+set n = inbox_counts.n + excluded.n, stamp = excluded.stamp;
 
 -- accept, commitPage
 select 1
@@ -77,3 +79,23 @@ where env_id = ? and id = ? and state = 'expanding' and lease_until = ? and curs
 insert into message_changes ("env_id", "message_id", "state", "reason", "error", "sent_at", "delivered_at",
     "opened_at", "clicked_at", "canceled_at", "lease_until", "ready_at", "revision")
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- accept
+select 1
+from documents as d
+where d.kind = 'knock-webhook' and d.env_id = ?
+limit 1;
+
+-- accept
+insert into happenings (env_id, id, subject, happened_at, note, state, attempts, sent_at, delivered_at,
+    seen_at, read_at, interacted_at, archived_at, lease_until, ready_at)
+select v.env_id, v.id, v.subject, v.happened_at, v.note, d.state, d.attempts, d.sent_at, d.delivered_at,
+    d.seen_at, d.read_at, d.interacted_at, d.archived_at, cast(null as bigint), 0
+from (
+  select ? as "env_id", ? as "id", ? as "subject", ? as "happened_at", ? as "note") as v
+left join deliveries as d on d.id = v.subject and d.env_id = v.env_id;
+
+-- accept
+insert into runs ("env_id", "message_id", "request_id", "workflow", "recipient", "tenant_id",
+    "cancellation_key", "cancels", "status", "state", "due_at", "lease_until", "ready_at", "created_at")
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);

@@ -44,9 +44,9 @@ export interface HostileServer {
   close(): Promise<void>;
 }
 
-/** Paths of the same server that are no vendor's: operators, pages, probes. */
+/** Paths of the same server that are another vendor's or no vendor's: operators, pages, probes. */
 const NOT_COURIER =
-  /^\/(?:admin|demo|dashboard|openapi\.json|health|livez|readyz|metrics|assets|favicon)(?:[/.]|$)|^\/?\*?$/;
+  /^\/(?:admin|api\/v1|ws\/v1|v1|json|providers\/(?:slack|ms-teams)\/authenticate|ingest|portal|demo|dashboard|openapi\.json|health|livez|readyz|metrics|assets|favicon)(?:[/.]|$)|^\/?\*?$/;
 /** An error quotes what came, but does not send megabytes back. GraphQL says it twice, and JSON escapes it. */
 const MAX_ERROR_LENGTH = 30_000;
 const RAW_TIMEOUT_MS = 10_000;

@@ -1,6 +1,6 @@
 /**
- * Where an environment wants to be told of what happens in it (Courier's outbound webhooks). This file keeps the
- * addresses; the sender reads them as documents.
+ * Where an environment wants to be told of what happens in it: Courier's outbound webhooks, and Knock's. This file keeps
+ * the addresses; the senders read them as documents.
  */
 import { randomBytes } from "node:crypto";
 import type { FastifyInstance, FastifyRequest } from "fastify";
@@ -8,36 +8,68 @@ import Type from "typebox";
 import { OUTBOUND_WEBHOOK, type OutboundWebhook } from "../engine/endpoints.ts";
 import type { Document } from "../engine/model.ts";
 import { Refusal } from "../engine/refusal.ts";
+import { KNOCK_WEBHOOK } from "../engine/workflow/model.ts";
 import { bodyOf } from "../http/body.ts";
 import { isId, newId } from "../lib/ids.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { type Admin, listQuery, queryOf } from "./contract.ts";
 
-export const OUTBOUND_EVENTS = [
-  "message:updated",
-  "notification:submitted",
-  "notification:submission_canceled",
-  "notification:published",
-] as const;
+/** One kind of such addresses, and where operators find it. */
+export interface WebhookAddresses {
+  readonly path: string;
+  readonly kind: typeof OUTBOUND_WEBHOOK | typeof KNOCK_WEBHOOK;
+  /** What there is to be told of. */
+  readonly events: readonly string[];
+}
 
-const webhookBody = bodyOf(
-  Type.Object({
-    url: Type.String({ maxLength: 2_000 }),
-    secret: Type.Optional(Type.Union([Type.String({ minLength: 1, maxLength: 500 }), Type.Null()])),
-    events: Type.Optional(Type.Array(Type.Unsafe<string>({ type: "string", enum: OUTBOUND_EVENTS }), { maxItems: 20 })),
-  }),
-);
+export const OUTBOUND_WEBHOOKS: WebhookAddresses = {
+  path: "/admin/outbound-webhooks",
+  kind: OUTBOUND_WEBHOOK,
+  events: ["message:updated", "notification:submitted", "notification:submission_canceled", "notification:published"],
+};
+
+const of = (thing: string, ...events: readonly string[]): readonly string[] =>
+  events.map((event) => `${thing}.${event}`);
+
+export const KNOCK_WEBHOOKS: WebhookAddresses = {
+  path: "/admin/knock/webhooks",
+  kind: KNOCK_WEBHOOK,
+  events: [
+    ...of("message", "sent", "delivered", "delivery_attempted", "undelivered", "bounced", "seen", "unseen", "read"),
+    ...of("message", "unread", "archived", "unarchived", "interacted", "link_clicked"),
+    ...of("workflow_recipient_run", "started", "completed", "error"),
+    ...["workflow", "email_layout", "translation", "partial"].flatMap((type) => of(type, "updated", "committed")),
+  ],
+};
+
+/** Of one kind; each is read with every event. */
+const MAX_WEBHOOKS = 100;
+
+const bodyFor = (events: readonly string[]) =>
+  bodyOf(
+    Type.Object({
+      url: Type.String({ maxLength: 2_000 }),
+      secret: Type.Optional(Type.Union([Type.String({ minLength: 1, maxLength: 500 }), Type.Null()])),
+      events: Type.Optional(Type.Array(Type.Unsafe<string>({ type: "string", enum: events }), { maxItems: 50 })),
+    }),
+  );
 
 /** Reading never shows a secret; writing echoes it, because that is when somebody needs it. */
-export function outboundWebhookRoutes(app: FastifyInstance, { engine: { documents, clock } }: Admin): void {
-  app.get("/admin/outbound-webhooks", async (request) => {
-    const page = await documents.list(environmentIn(request), OUTBOUND_WEBHOOK, listQuery(queryOf(request)));
+export function webhookAddressRoutes(
+  app: FastifyInstance,
+  { engine: { documents, clock } }: Admin,
+  { path, kind, events: all }: WebhookAddresses,
+): void {
+  const webhookBody = bodyFor(all);
+
+  app.get(path, async (request) => {
+    const page = await documents.list(environmentIn(request), kind, listQuery(queryOf(request)));
     return { items: page.items.map(show), next: page.next };
   });
 
-  app.get("/admin/outbound-webhooks/:id", async (request) => show(await existing(request)));
+  app.get(`${path}/:id`, async (request) => show(await existing(request)));
 
-  app.post("/admin/outbound-webhooks", async (request, reply) => {
+  app.post(path, async (request, reply) => {
     const { url, secret, events } = webhookBody(request.body);
     const body: OutboundWebhook = {
       url: checkUrl(url),
@@ -45,12 +77,14 @@ export function outboundWebhookRoutes(app: FastifyInstance, { engine: { document
       secret: secret === undefined ? randomBytes(24).toString("base64url") : secret,
       events: events ?? [],
     };
+    const { items } = await documents.list(environmentIn(request), kind, { limit: MAX_WEBHOOKS });
+    if (items.length >= MAX_WEBHOOKS) throw new Refusal("conflict", `There are ${MAX_WEBHOOKS} webhooks already`);
     const id = newId("ohk", clock.now());
     await write(request, id, body, "absent");
     return reply.code(201).send({ id, ...body });
   });
 
-  app.put("/admin/outbound-webhooks/:id", async (request) => {
+  app.put(`${path}/:id`, async (request) => {
     const { url, secret, events } = webhookBody(request.body);
     const old = await existing(request);
     const body: OutboundWebhook = {
@@ -62,7 +96,7 @@ export function outboundWebhookRoutes(app: FastifyInstance, { engine: { document
     return { id: old.id, ...body };
   });
 
-  app.delete("/admin/outbound-webhooks/:id", async (request, reply) => {
+  app.delete(`${path}/:id`, async (request, reply) => {
     const { id } = await existing(request);
     await write(request, id, null, "any");
     return reply.code(204).send();
@@ -70,8 +104,8 @@ export function outboundWebhookRoutes(app: FastifyInstance, { engine: { document
 
   async function existing(request: FastifyRequest): Promise<Document> {
     const { id } = request.params as { id: string };
-    const found = isId("ohk", id) ? await documents.read(environmentIn(request), OUTBOUND_WEBHOOK, id) : null;
-    if (found === null) throw new Refusal("not_found", "There is no such outbound webhook");
+    const found = isId("ohk", id) ? await documents.read(environmentIn(request), kind, id) : null;
+    if (found === null) throw new Refusal("not_found", "There is no such webhook");
     return found;
   }
 
@@ -81,7 +115,7 @@ export function outboundWebhookRoutes(app: FastifyInstance, { engine: { document
     body: OutboundWebhook | null,
     expect: number | "absent" | "any",
   ): Promise<void> {
-    const write = { kind: OUTBOUND_WEBHOOK, id, body: body as JsonObject | null, expect };
+    const write = { kind, id, body: body as JsonObject | null, expect };
     if ((await documents.write(environmentIn(request), [write], clock.now())) === null) {
       throw new Refusal("busy", "Somebody else changed it at the same time; try again");
     }
@@ -106,7 +140,7 @@ function show(document: Document) {
   };
 }
 
-/** This file is the only one that writes documents of this kind. */
+/** This file is the only one that writes documents of these kinds. */
 function bodyIn(document: Document): OutboundWebhook {
   return document.body as unknown as OutboundWebhook;
 }

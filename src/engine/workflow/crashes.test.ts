@@ -1,0 +1,214 @@
+/** What becomes of runs when a process dies or loses its leases: nothing is lost, nothing is done twice. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { forEachDatabase } from "../../../test/conformance/databases.ts";
+import { inApp, startWorkflowEngine, type WorkflowEngine } from "../../../test/support/workflow-engine.ts";
+import { FakeClock } from "../../lib/clock.ts";
+import { newId } from "../../lib/ids.ts";
+import type { Store } from "../ports.ts";
+import { Refusal } from "../refusal.ts";
+import type { Step } from "./model.ts";
+import type { RunStore } from "./ports.ts";
+
+const LEASE_MS = 60_000;
+const delay: Step = { type: "delay", ref: "wait", settings: { delay_for: { unit: "minutes", value: 10 } } };
+
+function withRuns(over: (runs: RunStore) => Partial<RunStore>): (store: Store) => Store {
+  return (store) => ({ ...store, runs: { ...store.runs, ...over(store.runs) } });
+}
+
+async function itemsOf(world: WorkflowEngine, userId = "ann"): Promise<number> {
+  return (await world.inbox(userId)).length;
+}
+
+forEachDatabase((dialect, open) => {
+  const clock = new FakeClock();
+  const newWorld = async (wrap?: (store: Store) => Store): Promise<WorkflowEngine> =>
+    startWorkflowEngine({ store: await open(), clock, env: newId("env", clock.now()), fresh: true }, wrap);
+
+  test(`${dialect}: a leg that was not committed is walked again when its lease has lapsed`, async () => {
+    let crashes = 1;
+    const world = await newWorld(
+      withRuns((runs) => ({
+        commit: (...args) =>
+          crashes-- > 0 ? Promise.reject(new Refusal("unavailable", "gone")) : runs.commit(...args),
+      })),
+    );
+    try {
+      await world.identify("ann");
+      await world.put("later", [delay, inApp("feed")]);
+      await world.trigger("later");
+      await world.pass(600_000);
+      assert.equal(await itemsOf(world), 0);
+      await world.pass(LEASE_MS);
+      assert.equal(await itemsOf(world), 1);
+      await world.pass(LEASE_MS);
+      assert.equal(await itemsOf(world), 1);
+    } finally {
+      await world.close();
+    }
+  });
+
+  test(`${dialect}: a leg that was committed is not walked again, though its process died before it heard of it`, async () => {
+    let crashes = 1;
+    const world = await newWorld(
+      withRuns((runs) => ({
+        commit: async (...args) => {
+          const written = await runs.commit(...args);
+          if (crashes-- > 0) throw new Refusal("unavailable", "gone");
+          return written;
+        },
+      })),
+    );
+    try {
+      await world.identify("ann");
+      await world.put("later", [delay, inApp("one"), delay, inApp("two")]);
+      await world.trigger("later");
+      await world.pass(600_000);
+      await world.pass(600_000);
+      await world.pass(LEASE_MS);
+      assert.equal(await itemsOf(world), 2);
+    } finally {
+      await world.close();
+    }
+  });
+
+  test(`${dialect}: a leg whose lease lapsed while it was under way is not written by whoever lost it`, async () => {
+    const under = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    let calls = 0;
+    let isHungUp = false;
+    const world = await newWorld(
+      withRuns((runs) => ({
+        renew: () => Promise.resolve(),
+        claim: (...args) => (isHungUp ? Promise.resolve([]) : runs.claim(...args)),
+        commit: async (legs, leaseUntil) => {
+          if (++calls === 1) {
+            under.resolve();
+            await goOn.promise;
+          }
+          return await runs.commit(legs, leaseUntil);
+        },
+      })),
+    );
+    try {
+      await world.identify("ann");
+      await world.put("later", [delay, inApp("feed")]);
+      await world.trigger("later");
+      await world.engine.dispatcher.idle();
+      world.clock.advance(600_000);
+      await under.promise;
+      isHungUp = true;
+      world.clock.advance(LEASE_MS + 1);
+      const third = await startWorkflowEngine(world);
+      await third.engine.dispatcher.idle();
+      await third.close();
+      assert.equal(await itemsOf(world), 1);
+      goOn.resolve();
+      await world.pass();
+      assert.equal(await itemsOf(world), 1);
+    } finally {
+      goOn.resolve();
+      await world.close();
+    }
+  });
+
+  test(`${dialect}: two processes that share a database walk each run once`, async () => {
+    const world = await newWorld();
+    const other = await startWorkflowEngine(world);
+    try {
+      const ids = Array.from({ length: 300 }, (_, i) => `user-${i}`);
+      for (const id of ids) await world.identify(id);
+      await world.put("many", [delay, inApp("one"), delay, inApp("two")]);
+      await world.trigger("many", { to: ids });
+      for (let i = 0; i < 2; i++) {
+        await Promise.all([world.engine.dispatcher.idle(), other.engine.dispatcher.idle()]);
+        world.clock.advance(600_000);
+        await Promise.all([world.engine.dispatcher.idle(), other.engine.dispatcher.idle()]);
+      }
+      for (const id of ids) assert.equal(await itemsOf(world, id), 2, id);
+    } finally {
+      await other.close();
+      await world.close();
+    }
+  });
+
+  test(`${dialect}: a batch that loses an activity while its carrier goes on is read again`, async () => {
+    let canceled = false;
+    const world: WorkflowEngine = await newWorld(
+      withRuns((runs) => ({
+        batch: async (...args) => {
+          const contents = await runs.batch(...args);
+          if (contents !== null && !canceled) {
+            canceled = true;
+            await world.engine.workflows.cancel(world.env, "likes", "second", null);
+          }
+          return contents;
+        },
+      })),
+    );
+    try {
+      await world.identify("ann");
+      const batch: Step = { type: "batch", ref: "batch", settings: { batch_window: { unit: "seconds", value: 5 } } };
+      await world.put("likes", [batch, inApp("feed", "{{ total_activities }}: {{ data.n }}")]);
+      for (const [i, cancellationKey] of ["first", "second", "third"].entries()) {
+        await world.trigger("likes", { cancellationKey, data: { n: i } });
+        await world.pass();
+      }
+      await world.pass(5_000);
+      assert.deepEqual(
+        (await world.inbox("ann")).map(({ content }) => content.body),
+        ["2: 2"],
+      );
+    } finally {
+      await world.close();
+    }
+  });
+
+  test(`${dialect}: a batch whose activities were all taken out sends nothing`, async () => {
+    const world = await newWorld();
+    try {
+      await world.identify("ann");
+      const batch: Step = { type: "batch", ref: "batch", settings: { batch_window: { unit: "seconds", value: 5 } } };
+      await world.put("likes", [batch, inApp("feed")]);
+      for (const cancellationKey of ["first", "second"]) {
+        await world.trigger("likes", { cancellationKey });
+        await world.pass();
+      }
+      for (const key of ["first", "second"]) await world.engine.workflows.cancel(world.env, "likes", key, null);
+      await world.pass(5_000);
+      assert.equal(await itemsOf(world), 0);
+      assert.equal((await world.store.runs.claim(world.clock.now() + 1e9, 10, 1)).length, 0);
+    } finally {
+      await world.close();
+    }
+  });
+
+  test(`${dialect}: a leg that cannot be stored harms no other, and ends its run after three tries`, async () => {
+    const world = await newWorld(
+      withRuns((runs) => ({
+        commit: (legs, leaseUntil) =>
+          legs.some(({ deliveries }) => deliveries.some(({ userId }) => userId === "bad"))
+            ? Promise.reject(new Error("cannot be stored"))
+            : runs.commit(legs, leaseUntil),
+      })),
+    );
+    try {
+      const ids = ["good-1", "bad", "good-2"];
+      for (const id of ids) await world.identify(id);
+      await world.put("later", [delay, inApp("feed")]);
+      await world.trigger("later", { to: ids });
+      await world.pass(600_000);
+      assert.deepEqual(await Promise.all(ids.map((id) => itemsOf(world, id))), [1, 0, 1]);
+      await world.pass(10_000);
+      await world.pass(10_000);
+      const { items } = await world.store.runs.list(world.env, { hasErrors: true }, world.clock.now(), { limit: 10 });
+      assert.deepEqual(
+        items.map(({ userId, run }) => [userId, run?.status]),
+        [["bad", "completed"]],
+      );
+    } finally {
+      await world.close();
+    }
+  });
+});

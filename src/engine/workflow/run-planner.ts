@@ -1,0 +1,93 @@
+/** Planning runs as accepting and expanding ask for it: the parties of a whole turn or page read at once. */
+import { newId } from "../../lib/ids.ts";
+import { TimeSlice } from "../../lib/time-slice.ts";
+import type { EnvironmentId, MessageId, Request } from "../model.ts";
+import type { Planned, Store } from "../ports.ts";
+import type { Target } from "../target.ts";
+import { type PartyRef, partyKey } from "./model.ts";
+import {
+  type Begun,
+  type KnownParties,
+  type PlanRunDeps,
+  partiesOf,
+  planRun,
+  planRunUnattended,
+  surroundingsKey,
+  type TriggerContext,
+  type TriggerSurroundings,
+  triggerContext,
+  triggerOf,
+  triggerSurroundings,
+} from "./plan-run.ts";
+import type { PartyFacts } from "./ports.ts";
+import { type SubscriberPage, subscriberPage } from "./recipients.ts";
+
+import { factsOf } from "./who.ts";
+
+export interface RunPlannerDeps extends PlanRunDeps {
+  readonly store: Pick<Store, "parties" | "messages">;
+  /** Gets mistakes of ours that no caller is there to hear of. */
+  readonly reportPlanning: (error: unknown, messageId: MessageId) => void;
+}
+
+export class RunPlanner {
+  readonly #deps: RunPlannerDeps;
+
+  constructor(deps: RunPlannerDeps) {
+    this.#deps = deps;
+  }
+
+  context(request: Request): Promise<TriggerContext> {
+    return triggerContext(request, this.#deps);
+  }
+
+  /** The same for requests that come in one turn. @param known of the turn; added to. */
+  async contextInTurn(request: Request, known: Map<string, TriggerSurroundings>): Promise<TriggerContext> {
+    const key = surroundingsKey(request);
+    let surroundings = known.get(key);
+    if (surroundings === undefined) {
+      surroundings = await triggerSurroundings(request, this.#deps);
+      known.set(key, surroundings);
+    }
+    return { request, trigger: triggerOf(request), ...surroundings };
+  }
+
+  /** In the order of `parties`. */
+  facts(environmentId: EnvironmentId, parties: readonly PartyRef[]): Promise<readonly PartyFacts[]> {
+    return factsOf(this.#deps, environmentId, parties);
+  }
+
+  /** Plans one recipient while the caller waits. @param begun is shared by all who share a commit. */
+  plan(context: TriggerContext, target: Target, parties: KnownParties, id: MessageId, begun: Begun): Promise<Planned> {
+    return planRun(context, target, parties, id, begun, this.#deps);
+  }
+
+  /**
+   * Plans recipients whom nobody waits for.
+   * @returns in the order of the targets; fewer than these, but at least one, when it takes longer than `sliceMs`.
+   */
+  async planPage(context: TriggerContext, targets: readonly Target[], sliceMs: number): Promise<readonly Planned[]> {
+    const { clock, reportPlanning } = this.#deps;
+    const { request } = context;
+    const wanted = new Map(partiesOf(request, targets).map((party) => [partyKey(party), party]));
+    const facts = await this.facts(request.environmentId, [...wanted.values()]);
+    const parties = new Map(facts.map((each) => [partyKey(each.party), each]));
+    const begun: Begun = new Set();
+    const planned: Planned[] = [];
+    const slice = new TimeSlice(sliceMs);
+    for (const target of targets) {
+      if (slice.over && planned.length > 0) {
+        await slice.rest();
+        break;
+      }
+      const id = newId("msg", clock.now());
+      planned.push(await planRunUnattended(context, target, parties, id, begun, this.#deps, reportPlanning));
+    }
+    return planned;
+  }
+
+  /** See `subscriberPage`. */
+  subscribers(request: Request, entry: number, after: string | null, limit: number): Promise<SubscriberPage> {
+    return subscriberPage(this.#deps.store, request, entry, after, limit);
+  }
+}

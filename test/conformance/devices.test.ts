@@ -1,0 +1,144 @@
+/** The port of devices, and the parts of the inbox's port that lists of many items need. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Refusal } from "../../src/engine/refusal.ts";
+import { forEachDatabase } from "./databases.ts";
+import { inboxSend, newEnvironmentId, T0 } from "./fixtures.ts";
+
+const DEVICE = { userId: "ann", registered: true, token: null, language: null, info: {}, tags: {} };
+/** Longer than an index can hold. */
+const TOKEN = "t".repeat(3_000);
+
+forEachDatabase((dialect, open) => {
+  test(`${dialect}: a device is made, changed and deleted`, async () => {
+    const { devices } = await open();
+    const env = newEnvironmentId();
+    assert.deepEqual(await devices.read(env, ["a", "b"]), [null, null]);
+    const made = await devices.modify(env, "a", T0, (old) => {
+      assert.equal(old, null);
+      return { ...DEVICE, info: { model: "x" }, tags: { ü: ["\u0000", 1] } };
+    });
+    assert.deepEqual([made.before, made.lostToken], [null, []]);
+    assert.deepEqual((await devices.read(env, ["b", "a"]))[1], made.after);
+    assert.deepEqual(made.after?.tags, { ü: ["\u0000", 1] });
+    const changed = await devices.modify(env, "a", T0 + 5, (old) => ({ ...DEVICE, ...old, language: "de" }));
+    assert.deepEqual(
+      [changed.after?.createdAt, changed.after?.updatedAt, changed.before?.language],
+      [T0, T0 + 5, null],
+    );
+    assert.deepEqual(await devices.read(newEnvironmentId(), ["a"]), [null]);
+    assert.equal((await devices.modify(env, "a", T0, () => null)).before?.id, "a");
+    assert.deepEqual(await devices.modify(env, "a", T0, () => null), { before: null, after: null, lostToken: [] });
+    for (const id of ["", "nul\u0000", "\ud800", "x".repeat(1_100)]) {
+      await assert.rejects(
+        devices.modify(env, id, T0, () => DEVICE),
+        Refusal,
+      );
+    }
+    await assert.rejects(
+      devices.modify(env, "a", T0, () => ({ ...DEVICE, userId: "\u0000" })),
+      Refusal,
+    );
+    assert.deepEqual(await devices.read(env, ["a"]), [null], "what is refused leaves nothing behind");
+  });
+
+  test(`${dialect}: changes that meet are made one after the other, also of a device that is not there yet`, async () => {
+    const { devices } = await open();
+    const env = newEnvironmentId();
+    const add = () =>
+      devices.modify(env, "a", T0, (old) => ({ ...DEVICE, info: { n: ((old?.info.n as number) ?? 0) + 1 } }));
+    await Promise.all(Array.from({ length: 20 }, add));
+    assert.equal((await devices.read(env, ["a"]))[0]?.info.n, 20);
+  });
+
+  test(`${dialect}: a token is one device's, whoever takes it from whom at the same time`, async () => {
+    const { devices } = await open();
+    const env = newEnvironmentId();
+    const ids = ["a", "b", "c", "d"];
+    const take = (id: string) => devices.modify(env, id, T0, () => ({ ...DEVICE, token: TOKEN }), TOKEN);
+    await take("a");
+    assert.deepEqual(
+      (await take("b")).lostToken.map((device) => device.id),
+      ["a"],
+    );
+    await Promise.all([...ids, ...ids, ...ids.toReversed()].map(take));
+    const held = (await devices.read(env, ids)).filter((device) => device?.token !== null);
+    assert.ok(held.length === 1, `${held.length} have it`);
+    assert.deepEqual(await devices.withTokens(env, [TOKEN, "none"]), held);
+    assert.deepEqual(await devices.withTokens(newEnvironmentId(), [TOKEN]), []);
+  });
+
+  test(`${dialect}: users with a registered device, and the languages they were last seen in`, async () => {
+    const { devices } = await open();
+    const env = newEnvironmentId();
+    const put = (id: string, userId: string, more: object, at = T0) =>
+      devices.modify(env, id, at, () => ({ ...DEVICE, userId, ...more }));
+    await put("1", "ann", { language: "en" }, T0 + 1);
+    await put("2", "ann", { language: "de" }, T0);
+    await put("3", "bob", { language: null });
+    await put("4", "cid", { registered: false, language: "it" });
+    await put("5", "dan", {});
+    const first = await devices.users(env, { limit: 2 });
+    assert.deepEqual([first.items, first.next], [["ann", "bob"], "bob"]);
+    assert.deepEqual(await devices.users(env, { after: first.next, limit: 2 }), { items: ["dan"], next: null });
+    assert.deepEqual([...(await devices.languages(env, ["ann", "bob", "cid", "nobody"]))].sort(), [
+      ["ann", "en"],
+      ["cid", "it"],
+    ]);
+    assert.deepEqual(
+      (await devices.ofUser(env, "ann", 10)).map((device) => device.id),
+      ["1", "2"],
+    );
+    assert.equal(await devices.moveAll(env, "ann", "bob", T0 + 9), 2);
+    assert.equal((await devices.ofUser(env, "bob", 10)).length, 3);
+    assert.deepEqual(await devices.ofUser(env, "ann", 10), []);
+  });
+
+  test(`${dialect}: brief lists have the items that whole ones have, and a stamp that changes with them`, async () => {
+    const store = await open();
+    const { inbox } = store;
+    const env = newEnvironmentId();
+    const stamps = new Set<string>();
+    const fresh = async (): Promise<void> => {
+      const stamp = await inbox.stamp(env, "ann");
+      assert.ok(!stamps.has(stamp), stamp);
+      assert.equal(await inbox.stamp(env, "ann"), stamp);
+      stamps.add(stamp);
+    };
+    await fresh();
+    const sends = Array.from({ length: 5 }, (_, i) =>
+      inboxSend(env, "ann", { message: i > 2 ? { tenantId: "acme" } : {} }),
+    );
+    await store.pipeline.accept(sends);
+    await fresh();
+    await store.pipeline.accept([inboxSend(env, "bob")]);
+    const filter = { userId: "ann", archived: false };
+    const whole = await inbox.list(env, filter, T0, { limit: 10 });
+    const brief = await inbox.brief(env, filter, T0, { limit: 10 });
+    assert.deepEqual(
+      brief.items,
+      whole.items.map((item) => {
+        const { id, messageId, requestId, createdAt, readAt, interactedAt, expiresAt, content, data } = item;
+        return { id, messageId, requestId, createdAt, readAt, interactedAt, expiresAt, content, data };
+      }),
+    );
+    const page = await inbox.brief(env, filter, T0, { limit: 2 });
+    assert.deepEqual([page.items.length, page.next], [2, page.items[1]?.id]);
+    const newer = await inbox.brief(env, filter, T0, { limit: 2, before: whole.items[4]?.id ?? null });
+    assert.deepEqual(
+      newer.items.map((item) => item.id),
+      [whole.items[2]?.id, whole.items[3]?.id],
+    );
+    const id = whole.items[0]?.id ?? "dlv_";
+    for (const field of ["interacted", "read", "seen", "archived", "deleted"] as const) {
+      await inbox.change(env, "ann", [{ deliveryId: id, field, value: true, again: "keep" }], T0, () => []);
+      await fresh();
+    }
+    await inbox.change(env, "ann", [{ deliveryId: id, field: "deleted", value: true, again: "keep" }], T0, () => []);
+    const known = await inbox.stamp(env, "ann");
+    assert.ok(stamps.has(known), "nothing was changed");
+    const items = await inbox.itemsOf(env, [whole.items[0]?.messageId ?? "msg_", sends[0]?.message.id ?? "msg_"]);
+    assert.equal(items.filter((item) => item.deletedAt !== null).length, 1);
+    assert.deepEqual(await inbox.itemsOf(newEnvironmentId(), [items[0]?.messageId ?? "msg_"]), []);
+  });
+});
