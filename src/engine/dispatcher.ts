@@ -190,9 +190,13 @@ export class Dispatcher {
       await Promise.all([...this.#loops, this.#lanes].map((part) => part.idle()));
       const due = await this.#store.pipeline.nextDueAt();
       // While we asked, a loop may have claimed what was due then.
-      const parts = [...this.#loops, this.#lanes];
-      if ((due === null || due > this.#clock.now()) && parts.every((part) => part.quiet)) return;
+      if ((due === null || due > this.#clock.now()) && this.quiet) return;
     }
+  }
+
+  /** Nothing is under way here and nothing is being claimed. */
+  get quiet(): boolean {
+    return [...this.#loops, this.#lanes].every((part) => part.quiet);
   }
 
   /** Work in flight, for metrics. */

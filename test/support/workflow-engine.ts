@@ -51,6 +51,8 @@ export interface WorkflowEngine extends SharedWorld {
   /** Null where another's store was given. */
   readonly dialect: Dialect | null;
   readonly engine: RunningEngine;
+  /** What it logged that something had failed, a line each. */
+  readonly warnings: readonly string[];
   readonly sent: Outgoing[];
   readonly outcomes: Map<string, Outcome>;
   readonly fetched: FetchRequest[];
@@ -78,6 +80,16 @@ export function inApp(ref: string, body = "{{ data.n }}", more: Partial<Step> = 
   } as Step;
 }
 
+/**
+ * Resolves when none of several engines on one database has anything under way. One that came to rest may take up work
+ * again while another is waited for; were the clock moved then, that work would be late.
+ */
+export async function allIdle(worlds: readonly WorkflowEngine[]): Promise<void> {
+  do {
+    for (const { engine } of worlds) await engine.dispatcher.idle();
+  } while (!worlds.every(({ engine }) => engine.dispatcher.quiet));
+}
+
 /** One on each database there is. */
 export function startWorkflowEngines(): Promise<readonly WorkflowEngine[]> {
   return Promise.all(DIALECTS.map((dialect) => startWorkflowEngine(dialect)));
@@ -97,6 +109,7 @@ export async function startWorkflowEngine(
   const clock = shared?.clock ?? new FakeClock(Date.UTC(2026, 0, 5, 12) + started++ * 400 * DAY_MS);
   const store = shared?.store ?? (await openStore((own as NonNullable<typeof own>).place));
   const env = shared?.env ?? newId("env", clock.now());
+  const warnings: string[] = [];
   const sent: Outgoing[] = [];
   const outcomes = new Map<string, Outcome>();
   const fetched: FetchRequest[] = [];
@@ -105,7 +118,7 @@ export async function startWorkflowEngine(
     store: wrap(store),
     bus: memoryBus(),
     clock,
-    log: pino({ level: process.env.TEST_LOG ?? "silent" }),
+    log: pino({ level: process.env.TEST_LOG ?? "warn" }, logTo(warnings)),
     roll: () => 0.5,
     languages: new Map(),
     kinds: KINDS,
@@ -141,6 +154,7 @@ export async function startWorkflowEngine(
     store,
     clock,
     env,
+    warnings,
     sent,
     outcomes,
     fetched,
@@ -186,6 +200,18 @@ export async function startWorkflowEngine(
       if (own === null) return;
       await store.close();
       await own.remove();
+    },
+  };
+}
+
+const WARN = 40;
+
+/** Shown only to those who ask for a log. */
+function logTo(warnings: string[]): { write(line: string): void } {
+  return {
+    write(line) {
+      if (JSON.parse(line).level >= WARN) warnings.push(line);
+      if (process.env.TEST_LOG !== undefined) process.stdout.write(line);
     },
   };
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { forEachDatabase } from "../../../test/conformance/databases.ts";
-import { inApp, startWorkflowEngine, type WorkflowEngine } from "../../../test/support/workflow-engine.ts";
+import { allIdle, inApp, startWorkflowEngine, type WorkflowEngine } from "../../../test/support/workflow-engine.ts";
 import { FakeClock } from "../../lib/clock.ts";
 import { newId } from "../../lib/ids.ts";
 import type { Store } from "../ports.ts";
@@ -12,6 +12,9 @@ import type { RunStore } from "./ports.ts";
 
 const LEASE_MS = 60_000;
 const delay: Step = { type: "delay", ref: "wait", settings: { delay_for: { unit: "minutes", value: 10 } } };
+
+/** What is due behind it is due at once, in a leg of its own. */
+const fetching: Step = { type: "http_fetch", ref: "fetch", settings: { method: "get", url: "https://a.test/" } };
 
 function withRuns(over: (runs: RunStore) => Partial<RunStore>): (store: Store) => Store {
   return (store) => ({ ...store, runs: { ...store.runs, ...over(store.runs) } });
@@ -73,6 +76,38 @@ forEachDatabase((dialect, open) => {
     }
   });
 
+  test(`${dialect}: a run that is claimed again before its process hears that the leg is written goes on`, async () => {
+    const claimedAgain = Promise.withResolvers<void>();
+    let isWritten = false;
+    const world = await newWorld(
+      withRuns((runs) => ({
+        commit: async (legs, leaseUntil) => {
+          const results = await runs.commit(legs, leaseUntil);
+          if (isWritten) return results;
+          isWritten = true;
+          void world.engine.dispatcher.idle();
+          await claimedAgain.promise;
+          return results;
+        },
+        claim: async (...args) => {
+          const claimed = await runs.claim(...args);
+          // What comes of it is heard only after this: the claim is answered first.
+          if (isWritten && claimed.length > 0) setImmediate(claimedAgain.resolve);
+          return claimed;
+        },
+      })),
+    );
+    try {
+      await world.identify("ann");
+      await world.put("later", [delay, fetching, inApp("feed")]);
+      await world.trigger("later");
+      await world.pass(600_000);
+      assert.equal(await itemsOf(world), 1, "no lease had to lapse");
+    } finally {
+      await world.close();
+    }
+  });
+
   test(`${dialect}: a leg whose lease lapsed while it was under way is not written by whoever lost it`, async () => {
     const under = Promise.withResolvers<void>();
     const goOn = Promise.withResolvers<void>();
@@ -122,9 +157,9 @@ forEachDatabase((dialect, open) => {
       await world.put("many", [delay, inApp("one"), delay, inApp("two")]);
       await world.trigger("many", { to: ids });
       for (let i = 0; i < 2; i++) {
-        await Promise.all([world.engine.dispatcher.idle(), other.engine.dispatcher.idle()]);
+        await allIdle([world, other]);
         world.clock.advance(600_000);
-        await Promise.all([world.engine.dispatcher.idle(), other.engine.dispatcher.idle()]);
+        await allIdle([world, other]);
       }
       for (const id of ids) assert.equal(await itemsOf(world, id), 2, id);
     } finally {

@@ -48,11 +48,16 @@ const NOTHING_DONE = { deliveries: [], closes: null, requests: [], updates: [], 
 
 type Attempt = { readonly leg: Leg; readonly leaseUntil: Millis };
 
+/** A run under way here, and the lease it is under. */
+interface Hold {
+  leaseUntil: Millis;
+}
+
 export class Runner {
   readonly #deps: RunnerDeps;
   readonly #commits: TurnBatcher<Attempt, LegResult | Error>;
-  /** Leases of the runs under way. */
-  readonly #held = new Map<MessageId, Millis>();
+  /** The runs under way whose leases are to be renewed. */
+  readonly #held = new Map<MessageId, Hold>();
   #renewing: Promise<void> = Promise.resolve();
   #stopRenewing: (() => void) | null = null;
 
@@ -70,9 +75,13 @@ export class Runner {
     const now = clock.now();
     const leaseUntil = now + leaseMs;
     const claimed = await store.runs.claim(now, limit, leaseUntil);
-    // Our own lease has lapsed while the leg was under way, perhaps in the middle of a call: it goes on under the new one.
-    const runs = claimed.filter(({ messageId }) => !this.#held.has(messageId));
-    for (const { messageId } of claimed) this.#held.set(messageId, leaseUntil);
+    const runs = claimed.filter(({ messageId }) => {
+      const hold = this.#held.get(messageId);
+      // Our own lease lapsed while the leg was under way, perhaps in the middle of a call: it goes on under the new one.
+      if (hold !== undefined) hold.leaseUntil = leaseUntil;
+      else this.#held.set(messageId, { leaseUntil });
+      return hold === undefined;
+    });
     if (runs.length === 0) return claimed.length === 0 ? [] : [Promise.resolve()];
     this.#renew();
     let loaded: readonly Loaded[];
@@ -97,32 +106,33 @@ export class Runner {
   /** Rejects when the database does; the run is claimed again when its lease lapses. */
   async #advance(loaded: Loaded, isStopping: () => boolean, stop: AbortSignal): Promise<void> {
     const { run } = loaded;
+    const hold = this.#held.get(run.messageId) ?? { leaseUntil: 0 };
     try {
       let now = loaded;
       for (let round = 0; round < MAX_ROUNDS && !isStopping(); round++) {
-        const result = await this.#legOf(now, stop);
+        const result = await this.#legOf(now, hold, stop);
         if (result === "stopped") break;
         if (result !== "again") return;
         [now] = (await loadRuns([run], this.#deps)) as [Loaded];
       }
-      await this.#giveBack(run);
+      await this.#giveBack(run, hold);
     } finally {
-      this.#held.delete(run.messageId);
+      this.#letGo(run.messageId, hold);
     }
   }
 
-  async #legOf(loaded: Loaded, stop: AbortSignal): Promise<LegResult | "stopped"> {
+  async #legOf(loaded: Loaded, hold: Hold, stop: AbortSignal): Promise<LegResult | "stopped"> {
     const { run, record } = loaded;
     const { log, clock } = this.#deps;
     try {
       const walked = await this.#walk(loaded, stop);
       // A call that was cut short by our own stop says nothing about who was called.
-      return stop.aborted ? "stopped" : await this.#commit(run, walked);
+      return stop.aborted ? "stopped" : await this.#commit(run, hold, walked);
     } catch (error) {
       if (error instanceof Refusal && error.code === "unavailable") throw error;
       // A mistake of ours, or what the database cannot store. Walked again for ever, it would come to the same.
       log.error({ err: error, messageId: run.messageId, environmentId: run.environmentId }, "run.failed");
-      return await this.#commit(run, setBack(run, record, clock.now()));
+      return await this.#commit(run, hold, setBack(run, record, clock.now()));
     }
   }
 
@@ -170,13 +180,16 @@ export class Runner {
     return { kind: "open", state: { ...state, carries: null, data, batch }, closes };
   }
 
-  async #commit(run: Run, walked: Walked): Promise<LegResult> {
+  async #commit(run: Run, hold: Hold, walked: Walked): Promise<LegResult> {
     const { log, bus, updateTenant, clock } = this.#deps;
     const startedAt = clock.now();
     const ofTenant = ({ party }: { readonly party: PartyRef }): boolean => party.collection === TENANTS;
     for (const update of walked.updates.filter(ofTenant)) await updateTenant(run.environmentId, update);
     const leg: Leg = { ...walked, run, updates: walked.updates.filter((update) => !ofTenant(update)) };
-    const result = await this.#commits.add({ leg, leaseUntil: await this.#finalLease(run.messageId) });
+    const result = await this.#commits.add({ leg, leaseUntil: await this.#finalLease(run.messageId, hold) });
+    // It is still ours, and tried once more.
+    const isOurs = result instanceof Error || result === "again";
+    if (isOurs && !this.#held.has(run.messageId)) this.#held.set(run.messageId, hold);
     if (result instanceof Error) throw result;
     if (result === "written") {
       tellDeliveries(bus, leg.deliveries);
@@ -216,16 +229,25 @@ export class Runner {
     return attempts.map((attempt) => results.get(attempt) as LegResult | Error);
   }
 
-  async #giveBack({ messageId }: Run): Promise<void> {
-    await this.#deps.runs.release([messageId], await this.#finalLease(messageId));
+  async #giveBack({ messageId }: Run, hold: Hold): Promise<void> {
+    await this.#deps.runs.release([messageId], await this.#finalLease(messageId, hold));
   }
 
   // ——— leases ————————————————————————————————————————————————————————————————————————————————————————————————————
 
-  /** The lease under which to commit. A renewal on its way is waited for. */
-  async #finalLease(id: MessageId): Promise<Millis> {
+  /**
+   * The lease under which to commit. A renewal on its way is waited for, and no further one will touch the run. It is let
+   * go before the commit: a run that is due again at once may be claimed before we hear that its leg is written, and
+   * whoever claims it then has to walk it.
+   */
+  async #finalLease(id: MessageId, hold: Hold): Promise<Millis> {
     await this.#renewing;
-    return this.#held.get(id) ?? 0;
+    this.#letGo(id, hold);
+    return hold.leaseUntil;
+  }
+
+  #letGo(id: MessageId, hold: Hold): void {
+    if (this.#held.get(id) === hold) this.#held.delete(id);
   }
 
   /** Lengthens the leases of what is under way, as long as anything is. */
@@ -242,10 +264,11 @@ export class Runner {
 
   async #renewHeld(): Promise<void> {
     const next = this.#deps.clock.now() + this.#deps.leaseMs;
-    for (const [held, ids] of Map.groupBy(this.#held.keys(), (id) => this.#held.get(id) as Millis)) {
+    for (const [held, group] of Map.groupBy(this.#held, ([, { leaseUntil }]) => leaseUntil)) {
       if (held === next) continue;
+      const ids = group.map(([id]) => id);
       await this.#deps.runs.renew(ids, held, next);
-      for (const id of ids) if (this.#held.get(id) === held) this.#held.set(id, next);
+      for (const [, hold] of group) if (hold.leaseUntil === held) hold.leaseUntil = next;
     }
   }
 
