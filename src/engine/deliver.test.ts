@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
+import { forEachDatabase } from "../../test/conformance/databases.ts";
 import { type SendingTarget, startSendingTarget } from "../../test/facades/courier/sending-target.ts";
 import { httpReceiver } from "../../test/support/http-receiver.ts";
 import { SECRET_KEY, startServer } from "../../test/support/server.ts";
+import type { Store } from "./ports.ts";
 
 const content = { title: "T", body: "B" };
 const DAY_MS = 24 * 3_600_000;
@@ -132,4 +134,53 @@ test("a provider that never answers holds its message no longer than its own tim
     headers: { authorization: `Bearer ${SECRET_KEY}` },
   });
   assert.equal(((await captured.json()) as { items: unknown[] }).items.length, 1);
+});
+
+// Each process took what the other one tried for still pending: neither started the text message, and the message ended
+// undeliverable. Within one process the failures had been put in order, between processes nothing did.
+forEachDatabase((name, open) => {
+  test(`${name}: when two providers fail at once in two processes, the next channel is tried, once`, async (t) => {
+    const store = await open();
+    let both = Promise.withResolvers<void>();
+    let waiting = 0;
+    // What each of them has decided meets what the other has: the first settlements begin together.
+    const together = (own: Store): Store => ({
+      ...own,
+      pipeline: {
+        ...own.pipeline,
+        settle: async (batch) => {
+          if (++waiting === 2) both.resolve();
+          await both.promise;
+          return await own.pipeline.settle(batch);
+        },
+      },
+    });
+    const one = await startSendingTarget({ store }, 1, together);
+    t.after(() => one.close());
+    const other = await startSendingTarget(one, 1, together);
+    t.after(() => other.close());
+    const targets = [one, other];
+    for (const { outcomes } of targets) {
+      for (const provider of ["smtp", "second-mail"]) outcomes.set(provider, { kind: "rejected", reason: "no" });
+    }
+    for (let round = 0; round < 5; round++) {
+      both = Promise.withResolvers();
+      waiting = 0;
+      const id = await one.send({
+        to: { email: "a@x.io", phone_number: "+1" },
+        content,
+        routing: { method: "single", channels: ["email", "sms"] },
+        channels: { email: { routing_method: "all" } },
+      });
+      await Promise.all(targets.map(({ engine }) => engine.dispatcher.idle()));
+      await one.engine.dispatcher.idle();
+      const tried = targets.map(({ sent }) => sent.splice(0).map(({ delivery }) => delivery.provider));
+      assert.ok(
+        tried.every((providers) => providers.length > 0),
+        "each of them had one to try",
+      );
+      assert.deepEqual(tried.flat().sort(), ["second-mail", "smtp", "twilio"]);
+      assert.equal((await one.call("GET", `/messages/${id}`)).body.status, "SENT");
+    }
+  });
 });

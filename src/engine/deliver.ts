@@ -4,9 +4,9 @@ import { newId } from "../lib/ids.ts";
 import { TurnBatcher } from "../lib/turn-batcher.ts";
 import { tellDeliveries } from "./accept.ts";
 import type { Endpoints } from "./endpoints.ts";
-import type { Attempt, Delivery, MessageId, MessageState, Outcome, Provider } from "./model.ts";
+import type { Attempt, Delivery, MessageState, Outcome, Provider } from "./model.ts";
 import { type PlanningDeps, planFailover, requestContext } from "./plan.ts";
-import type { Bus, Outgoing, Settlement, Store } from "./ports.ts";
+import type { Bus, Outgoing, Settled, Settlement, Store } from "./ports.ts";
 import { nextStep, STEP_SCHEDULE, USUAL_SCHEDULE } from "./retry.ts";
 import { targetOfMessage } from "./target.ts";
 
@@ -38,9 +38,7 @@ const SHORTEST_TRY_MS = 3_000;
  */
 export class Deliverer {
   readonly #deps: DeliverDeps;
-  readonly #settlements: TurnBatcher<Settlement, boolean>;
-  /** By message, the end of the last failure of it that is being settled. */
-  readonly #turns = new Map<MessageId, Promise<void>>();
+  readonly #settlements: TurnBatcher<Settlement, Settled>;
 
   constructor(deps: DeliverDeps) {
     this.#deps = deps;
@@ -74,12 +72,15 @@ export class Deliverer {
       reason: outcome.kind === "sent" ? null : outcome.reason,
       statusCode: outcome.statusCode ?? null,
     };
-    const settle = async () => {
-      const next = await this.#next(delivery, outcome, startedAt, endedAt);
-      const written = await this.#settlements.add({ delivery, leaseUntil: await finalLease(), attempt, next });
-      return { next, written };
-    };
-    const { next, written } = await (outcome.kind === "sent" ? settle() : this.#inTurn(delivery.messageId, settle));
+    const decide = (): Promise<Settlement["next"]> => this.#next(delivery, outcome, startedAt, endedAt);
+    let next = await decide();
+    // Last of all: from here on nobody renews it. Most of it is left, more than deciding again takes.
+    const leaseUntil = await finalLease();
+    let settled = await this.#settlements.add({ delivery, leaseUntil, attempt, next });
+    while (settled === "again") {
+      next = await decide();
+      settled = await this.#settlements.add({ delivery, leaseUntil, attempt, next });
+    }
     if (log.isLevelEnabled("info")) {
       log.info(
         {
@@ -92,38 +93,18 @@ export class Deliverer {
           reason: attempt.reason ?? undefined,
           state: next.state,
           dueAt: next.state === "pending" ? next.dueAt : undefined,
-          settled: written,
+          settled: settled === "written",
           tookMs: endedAt - startedAt,
         },
         "delivery.attempted",
       );
     }
-    if (!written) return "lost";
+    if (settled !== "written") return "lost";
     if (next.state === "pending") bus.lookNow("deliveries");
     if (next.state === "failed" && next.failover.length > 0) {
       tellDeliveries(bus, next.failover);
     }
     return "settled";
-  }
-
-  /**
-   * Of several deliveries of one message that fail at once, each looks at the others only after the one before has
-   * committed: else every one takes another for still pending, and what the plan has in store for when all of them
-   * have failed is never started.
-   */
-  async #inTurn<T>(messageId: MessageId, settle: () => Promise<T>): Promise<T> {
-    const mine = (this.#turns.get(messageId) ?? Promise.resolve()).then(settle);
-    const end = mine.then(
-      () => {},
-      // Whoever waits for this one has its own delivery to settle; the failure is told to our caller.
-      () => {},
-    );
-    this.#turns.set(messageId, end);
-    try {
-      return await mine;
-    } finally {
-      if (this.#turns.get(messageId) === end) this.#turns.delete(messageId);
-    }
   }
 
   async #try(delivery: Delivery, stop: AbortSignal): Promise<Outcome> {
@@ -180,7 +161,8 @@ export class Deliverer {
     const siblings = record.deliveries.map((other) =>
       other.id === delivery.id ? { ...other, state: "failed" as const, startedAt: first } : other,
     );
+    const besides = siblings.flatMap(({ id, state }) => (state === "pending" ? [id] : []));
     const context = await requestContext(request, planning);
-    return { ...failed, failover: await planFailover(context, message, siblings, target, facts, planning) };
+    return { ...failed, besides, failover: await planFailover(context, message, siblings, target, facts, planning) };
   }
 }

@@ -107,6 +107,11 @@ export interface Settlement {
         /** Deliveries to start in its place. */
         readonly failover: readonly Delivery[];
         /**
+         * Other deliveries of the message, still pending when `failover` was decided on. Once one of them has come to an
+         * end something else may be due, and the settlement is to be made again. Absent: nothing depends on others.
+         */
+        readonly besides?: readonly DeliveryId[];
+        /**
          * What the message becomes if, after this, no delivery of it is pending, sent or delivered (checked under a
          * lock on the message, so that the last of several parallel failures ends it).
          */
@@ -116,6 +121,12 @@ export interface Settlement {
   /** On deliveries to endpoints of applications; `attempt` is then null. */
   readonly endpoint?: EndpointSettlement;
 }
+
+/**
+ * Unless `written` nothing was: `lost`, the row no longer carries the lease; `again`, a delivery that was taken for
+ * pending (`besides`) is so no longer.
+ */
+export type Settled = "written" | "lost" | "again";
 
 export interface PipelineStore {
   /** Commits requests with all they were expanded into. One result per item, in order. */
@@ -150,8 +161,8 @@ export interface PipelineStore {
   renewLeases(ids: readonly DeliveryId[], held: Millis, leaseUntil: Millis): Promise<void>;
   /** Gives claimed deliveries back, due at once; for an orderly stop. */
   releaseLeases(ids: readonly DeliveryId[], held: Millis): Promise<void>;
-  /** @returns for each settlement whether it was written. */
-  settle(batch: readonly Settlement[]): Promise<readonly boolean[]>;
+  /** @returns for each settlement what came of it. */
+  settle(batch: readonly Settlement[]): Promise<readonly Settled[]>;
   /** The earliest moment at which something may be claimed; null when nothing waits. */
   nextDueAt(): Promise<Millis | null>;
 

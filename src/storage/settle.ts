@@ -1,9 +1,10 @@
 /**
  * Recording what tries came to, in batches. The messages concerned are locked first: of several deliveries of one
- * message that fail at once, each looks whether it was the last only after the one before has committed.
+ * message that fail at once, in whatever processes, each looks at the others only after the one before has committed.
+ * What was decided on while another was still pending is then not written but decided on again.
  */
-import { type Delivery, MESSAGE_RANK, type MessageState } from "../engine/model.ts";
-import type { Settlement } from "../engine/ports.ts";
+import { type Delivery, type DeliveryId, MESSAGE_RANK, type MessageState } from "../engine/model.ts";
+import type { Settled, Settlement } from "../engine/ports.ts";
 import { noteTried } from "./change-notes.ts";
 import type { Dialect, Operation, Value } from "./database.ts";
 import { noteSettled } from "./happening-notes.ts";
@@ -40,8 +41,8 @@ const SHOWN: ReadonlySet<string> = new Set(["sent", "delivered", "failed"]);
 /** What is written for these depends on the state of the message. */
 const LOOKING: ReadonlySet<string> = new Set(["pending", "failed"]);
 
-/** @returns for each whether it was written; of two settlements of one delivery at most the first is. */
-export function* settle(dialect: Dialect, batch: readonly Settlement[]): Operation<readonly boolean[]> {
+/** Of two settlements of one delivery at most the first is written. */
+export function* settle(dialect: Dialect, batch: readonly Settlement[]): Operation<readonly Settled[]> {
   if (batch.length === 0) return [];
   const firsts = new Map<string, Settlement>();
   for (const settlement of batch) {
@@ -52,7 +53,9 @@ export function* settle(dialect: Dialect, batch: readonly Settlement[]): Operati
   const toApps = all.filter((s) => s.endpoint !== undefined);
   const states = yield* lockAll(dialect, toApps.length === 0 ? all : all.filter((s) => s.endpoint === undefined));
   yield* lockEndpointRows(dialect, toApps);
-  const settled = all.map((s) => (isOver(s, states) ? canceled(s) : s));
+  const outdated = yield* outdatedOf(dialect, all);
+  const current = outdated.size === 0 ? all : all.filter((s) => !outdated.has(s));
+  const settled = current.map((s) => (isOver(s, states) ? canceled(s) : s));
   const { rows } = yield {
     kind: "each",
     sql: SETTLE,
@@ -69,7 +72,30 @@ export function* settle(dialect: Dialect, batch: readonly Settlement[]): Operati
   yield* noteTried(written.filter(({ next }) => SHOWN.has(next.state)).map((s) => s.delivery));
   yield* noteSettled(dialect, written);
   yield* settleEndpoints(toApps.filter((s) => writtenIds.has(s.delivery.id)));
-  return batch.map((s) => firsts.get(s.delivery.id) === s && writtenIds.has(s.delivery.id));
+  return batch.map((s) => {
+    if (firsts.get(s.delivery.id) !== s) return "lost";
+    if (outdated.has(s)) return "again";
+    return writtenIds.has(s.delivery.id) ? "written" : "lost";
+  });
+}
+
+/** Those that took a delivery for pending which has come to an end, before or by an earlier one of the batch. */
+function* outdatedOf(dialect: Dialect, batch: readonly Settlement[]): Operation<ReadonlySet<Settlement>> {
+  const depending = batch.filter((s) => besidesOf(s).length > 0);
+  if (depending.length === 0) return new Set();
+  const sql = `select id from deliveries where ${among(dialect, "id")} and state <> 'pending'`;
+  const { rows } = yield text(dialect, sql, [textList(dialect, [...new Set(depending.flatMap(besidesOf))])]);
+  const over = new Set(rows.map((row) => row.id as string));
+  const outdated = new Set<Settlement>();
+  for (const s of batch) {
+    if (besidesOf(s).some((id) => over.has(id))) outdated.add(s);
+    else if (s.next.state !== "pending") over.add(s.delivery.id);
+  }
+  return outdated;
+}
+
+function besidesOf({ next }: Settlement): readonly DeliveryId[] {
+  return next.state === "failed" ? (next.besides ?? []) : [];
 }
 
 /** A try that failed is not repeated for a message that was canceled during the try. */

@@ -76,7 +76,7 @@ forEachDatabase((name, open, openRaw) => {
         at: T0 + at,
         attempt: { eventType: message.eventType, ...attempt },
       });
-      assert.deepEqual(await store.pipeline.settle([settlement]), [true]);
+      assert.deepEqual(await store.pipeline.settle([settlement]), ["written"]);
       made.push(settlement.endpoint?.attempt as EndpointAttempt);
     }
     return made;

@@ -71,7 +71,7 @@ forEachDatabase((name, open) => {
     ] as const) {
       const { message, delivery } = await aClaimedPair(store);
       const settlement = tried(delivery, ends);
-      assert.deepEqual(await store.pipeline.settle([settlement]), [true]);
+      assert.deepEqual(await store.pipeline.settle([settlement]), ["written"]);
       const { state, sentAt, error, attempts, startedAt, leaseUntil, dueAt } = await now(store, delivery);
       const { dueAt: expectedDue = delivery.dueAt, ...rest } = expected as typeof expected & { dueAt?: number };
       assert.deepEqual({ state, sentAt, error }, rest);
@@ -108,7 +108,7 @@ forEachDatabase((name, open) => {
       attempt: { response: odd, url: odd, sentHeaders: { a: odd }, responseHeaders: [["x", odd]] },
     });
     const next = { ...settlement.next, error: odd } as Settlement["next"];
-    assert.deepEqual(await store.pipeline.settle([{ ...settlement, next }]), [true]);
+    assert.deepEqual(await store.pipeline.settle([{ ...settlement, next }]), ["written"]);
     const [attempt] = await attemptsOf(store, message);
     const mended = "a\ufffdb \ufffd ü";
     assert.deepEqual(
@@ -126,12 +126,12 @@ forEachDatabase((name, open) => {
     const told = [publishing(telling, [toEndpoint(telling, newEndpointId())])];
     const [again] = await claimFor(store, endpoint, HELD, HELD * 2);
     const lost = tried(delivery, "sent", { told, health: { failingSince: 1 }, wipeContent: true });
-    assert.deepEqual(await store.pipeline.settle([lost]), [false]);
+    assert.deepEqual(await store.pipeline.settle([lost]), ["lost"]);
     assert.deepEqual(await attemptsOf(store, message), []);
     assert.equal(await store.appMessages.read(env, telling.appId, telling.id), null);
     assert.equal(await store.appMessages.failingSince(env, endpoint), null);
     assert.deepEqual(await store.appMessages.read(env, message.appId, message.id), message);
-    assert.deepEqual(await store.pipeline.settle([tried(again as Delivery, "sent")]), [true]);
+    assert.deepEqual(await store.pipeline.settle([tried(again as Delivery, "sent")]), ["written"]);
     assert.equal((await attemptsOf(store, message)).length, 1);
   });
 
@@ -139,13 +139,13 @@ forEachDatabase((name, open) => {
     const store = await open();
     const one = await aClaimedPair(store);
     const both = [tried(one.delivery, "sent"), tried(one.delivery, "failed")];
-    assert.deepEqual(await store.pipeline.settle(both), [true, false]);
+    assert.deepEqual(await store.pipeline.settle(both), ["written", "lost"]);
     const two = await aClaimedPair(store);
     const results = await Promise.all([
       store.pipeline.settle([tried(two.delivery, "sent")]),
       store.pipeline.settle([tried(two.delivery, "failed")]),
     ]);
-    assert.deepEqual(results.flat().sort(), [false, true]);
+    assert.deepEqual(results.flat().sort(), ["lost", "written"]);
     assert.equal((await attemptsOf(store, two.message)).length, 1);
   });
 
@@ -162,7 +162,7 @@ forEachDatabase((name, open) => {
       attempt: anAttempt(mail),
       next: { state: "sent", at: AT, reference: null },
     };
-    assert.deepEqual(await store.pipeline.settle([tried(delivery, "failed"), sent]), [true, true]);
+    assert.deepEqual(await store.pipeline.settle([tried(delivery, "failed"), sent]), ["written", "written"]);
     const record = await store.messages.read(mail.environmentId, mail.messageId);
     assert.equal(record?.message.state, "sent");
     assert.equal(record?.attempts.length, 1);
@@ -201,7 +201,7 @@ forEachDatabase((name, open) => {
       const all = i % 2 === 0 ? [...own, ...others] : [...others.toReversed(), ...own.toReversed()];
       return store.pipeline.settle(all);
     });
-    const written = (await Promise.all(batches)).flat().filter((done) => done).length;
+    const written = (await Promise.all(batches)).flat().filter((settled) => settled === "written").length;
     assert.equal(written, pairs.length + manual.length);
     for (const { message } of pairs) assert.equal((await attemptsOf(store, message)).length, 2);
   });
@@ -342,7 +342,7 @@ forEachDatabase((name, open) => {
     await store.pipeline.settle([tried(manual, "sent")]);
     const during = await now(store, delivery);
     assert.deepEqual([during.state, during.leaseUntil, during.startedAt], ["pending", HELD, AT]);
-    assert.deepEqual(await store.pipeline.settle([tried(delivery, "failed", { at: AT + 1 })]), [true]);
+    assert.deepEqual(await store.pipeline.settle([tried(delivery, "failed", { at: AT + 1 })]), ["written"]);
     assert.equal((await shownPair(store, message, endpoint))?.status, "failed");
   });
 
@@ -354,7 +354,7 @@ forEachDatabase((name, open) => {
     const claimed = await claimedOf(store, manual, T0, HELD * 2);
     await store.pipeline.settle([tried(claimed, "sent", { at: HELD })]);
     assert.equal((await now(store, delivery)).state, "sent");
-    assert.deepEqual(await store.pipeline.settle([tried(delivery, "failed")]), [false]);
+    assert.deepEqual(await store.pipeline.settle([tried(delivery, "failed")]), ["lost"]);
   });
 
   test(`${name}: several manual tries of a pair in one batch come one after the other`, async () => {
@@ -368,7 +368,7 @@ forEachDatabase((name, open) => {
     const claimed = await claimFor(store, endpoint, T0, HELD);
     const ends = ["failed", "sent", "failed"] as const;
     const settlements = claimed.map((delivery, i) => tried(delivery, ends[i] as Ends));
-    assert.deepEqual(await store.pipeline.settle(settlements), [true, true, true]);
+    assert.deepEqual(await store.pipeline.settle(settlements), ["written", "written", "written"]);
     assert.equal((await shownPair(store, message, endpoint))?.status, "sent");
     assert.equal((await attemptsOf(store, message)).length, 3);
   });

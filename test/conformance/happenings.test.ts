@@ -139,9 +139,9 @@ forEachDatabase((name, open) => {
     const ifLast = { state: "undeliverable", reason: "provider_error" } as const;
     const over = { state: "failed", at: LATER, error: "gone", failover: [], ifLast } as const;
     const settled = { delivery: second, leaseUntil: HELD + 1, attempt: rejected, next: over };
-    assert.deepEqual(await store.pipeline.settle([settled]), [true]);
+    assert.deepEqual(await store.pipeline.settle([settled]), ["written"]);
     // Under a lease that is gone nothing is written, so nothing has happened.
-    assert.deepEqual(await store.pipeline.settle([settled]), [false]);
+    assert.deepEqual(await store.pipeline.settle([settled]), ["lost"]);
     const ends = await noted(store);
     assert.deepEqual(said(ends), ["delivery attempted", "delivery failed"]);
     assert.deepEqual(ends[1]?.detail, { fatal: true, error: "gone" });

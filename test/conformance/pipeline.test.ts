@@ -320,7 +320,7 @@ forEachDatabase((name, open) => {
     const [held] = (await claimed(store, send)) as [Delivery];
     const attempt = anAttempt(held, { statusCode: 250 });
     const next: Next = { state: "sent", at: LATER, reference: { id: "x" } };
-    assert.deepEqual(await store.pipeline.settle([settlement(held, next, { attempt })]), [true]);
+    assert.deepEqual(await store.pipeline.settle([settlement(held, next, { attempt })]), ["written"]);
     const record = await store.messages.read(held.environmentId, held.messageId);
     assert.equal(record?.message.state, "sent");
     assert.equal(record?.message.sentAt, LATER);
@@ -355,14 +355,17 @@ forEachDatabase((name, open) => {
     const [held] = (await claimed(store, mailSend(newEnvironmentId()))) as [Delivery];
     const [other] = (await store.pipeline.claimDeliveries(LATER + 1000, 1, LATER + 9000)) as [Delivery];
     const late = settlement(held, failed([aDelivery({ ...(await messageOf(store, held)) })]));
-    assert.deepEqual(await store.pipeline.settle([late]), [false]);
+    assert.deepEqual(await store.pipeline.settle([late]), ["lost"]);
     const record = await store.messages.read(held.environmentId, held.messageId);
     assert.deepEqual(record?.deliveries, [other]);
     assert.deepEqual(record?.attempts, []);
     assert.equal(record?.message.state, "routed");
     const twice = settlement(other, { state: "sent", at: LATER, reference: null });
-    assert.deepEqual(await store.pipeline.settle([twice, { ...twice, attempt: anAttempt(other) }]), [true, false]);
-    assert.deepEqual(await store.pipeline.settle([twice]), [false]);
+    assert.deepEqual(await store.pipeline.settle([twice, { ...twice, attempt: anAttempt(other) }]), [
+      "written",
+      "lost",
+    ]);
+    assert.deepEqual(await store.pipeline.settle([twice]), ["lost"]);
   });
 
   test(`${name}: the last of several failures ends the message, whether they come together or at once`, async () => {
@@ -426,7 +429,7 @@ forEachDatabase((name, open) => {
     const [held] = (await claimed(store, send)) as [Delivery];
     assert.equal((await store.pipeline.cancel(held.environmentId, held.messageId, LATER))?.canceled, true);
     const instead = anItem(send.message, { createdAt: LATER });
-    assert.deepEqual(await store.pipeline.settle([settlement(held, failed([instead]))]), [true]);
+    assert.deepEqual(await store.pipeline.settle([settlement(held, failed([instead]))]), ["written"]);
     const record = await store.messages.read(held.environmentId, held.messageId);
     assert.deepEqual(
       record?.deliveries.map((d) => d.state),
@@ -442,7 +445,7 @@ forEachDatabase((name, open) => {
     const [held] = (await claimed(store, mailSend(newEnvironmentId()))) as [Delivery];
     assert.equal((await store.pipeline.cancel(held.environmentId, held.messageId, LATER))?.canceled, true);
     const again: Next = { state: "pending", dueAt: LATER + 5, error: "451", startedAt: LATER };
-    assert.deepEqual(await store.pipeline.settle([settlement(held, again)]), [true]);
+    assert.deepEqual(await store.pipeline.settle([settlement(held, again)]), ["written"]);
     const record = await store.messages.read(held.environmentId, held.messageId);
     assert.deepEqual([record?.deliveries[0]?.state, record?.attempts.length], ["canceled", 1]);
     assert.deepEqual(await store.pipeline.claimDeliveries(LATER * 2, 10, LATER * 3), []);
@@ -459,6 +462,31 @@ forEachDatabase((name, open) => {
       const now = await store.messages.readDelivery(env, id);
       assert.deepEqual([now?.state, now?.leaseUntil], ["canceled", null]);
     }
+  });
+
+  test(`${name}: what was decided on while another delivery was pending is decided on again once it is not`, async () => {
+    const store = await drained(await open());
+    const env = newEnvironmentId();
+    const request = aRequest(env);
+    const message = aMessage(request);
+    const deliveries = [0, 1, 2].map(() => aDelivery(message));
+    const [a, b, c] = (await claimed(store, accepting(request, [{ message, deliveries }]))) as [
+      Delivery,
+      Delivery,
+      Delivery,
+    ];
+    const besides = (delivery: Delivery, ...others: readonly Delivery[]): Settlement =>
+      settlement(delivery, { ...(failed() as Next & { state: "failed" }), besides: others.map(({ id }) => id) });
+    // In one batch the first counts for those behind it.
+    assert.deepEqual(await store.pipeline.settle([besides(a, b, c), besides(b, a, c)]), ["written", "again"]);
+    assert.deepEqual(await store.pipeline.settle([besides(b, c, a)]), ["again"]);
+    assert.equal((await store.messages.readDelivery(env, b.id))?.state, "pending");
+    const both = await Promise.all([store.pipeline.settle([besides(b, c)]), store.pipeline.settle([besides(c, b)])]);
+    assert.deepEqual(both.flat().sort(), ["again", "written"]);
+    assert.equal((await messageNow(store, message)).state, "routed");
+    const [last] = both[0]?.[0] === "again" ? [b] : [c];
+    assert.deepEqual(await store.pipeline.settle([besides(last)]), ["written"]);
+    assert.equal((await messageNow(store, message)).state, "undeliverable");
   });
 
   test(`${name}: simulated and canceled settlements end their delivery`, async () => {

@@ -486,6 +486,7 @@ async function deliveries({ deliveries: store }: Stores, { requests: { accept } 
       at: LATER,
       error: "550",
       failover: sends.slice(3, 4).map(({ message }) => anItem(message)),
+      besides: sends.slice(4).map(({ delivery }) => delivery.id),
       ifLast: { state: "undeliverable", reason: "failed" },
     },
   ];

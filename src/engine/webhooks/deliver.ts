@@ -5,7 +5,7 @@ import type { JsonObject } from "../../lib/json.ts";
 import { TurnBatcher } from "../../lib/turn-batcher.ts";
 import { untilAlone } from "../accept.ts";
 import type { AttemptId, Delivery, EnvironmentId, MessageId } from "../model.ts";
-import type { Bus, Settlement, Store } from "../ports.ts";
+import type { Bus, Settled, Settlement, Store } from "../ports.ts";
 import type { EndpointAnswer, EndpointHttp } from "./exchange.ts";
 import { maySend, wants } from "./match.ts";
 import type { AppEndpoint, AppEndpointId, AppId, AppMessage, EndpointAttempt } from "./model.ts";
@@ -75,7 +75,7 @@ interface Tried {
  */
 export class EndpointDeliverer {
   readonly #deps: EndpointDelivererDeps;
-  readonly #settlements: TurnBatcher<Settlement, boolean | Error>;
+  readonly #settlements: TurnBatcher<Settlement, Settled | Error>;
   readonly #messages: TurnBatcher<MessageKey, AppMessage | null>;
   /** Of deliveries that were born a moment ago. */
   readonly #known = new WeakMap<Delivery, AppMessage>();
@@ -136,9 +136,9 @@ export class EndpointDeliverer {
   }
 
   async #settle(settlement: Settlement): Promise<boolean> {
-    const written = await this.#settlements.add(settlement);
-    if (written instanceof Error) throw written;
-    return written;
+    const settled = await this.#settlements.add(settlement);
+    if (settled instanceof Error) throw settled;
+    return settled === "written";
   }
 
   /** @returns why nothing is to be tried, instead. */

@@ -1,13 +1,13 @@
 /**
- * Courier's sending resources over a real engine and a database in memory, without a socket: calls are injected, and the
- * channels are captured or answer what a test tells them.
+ * Courier's sending resources over a real engine and a database (in memory, unless a test says otherwise), without a
+ * socket: calls are injected, and the channels are captured or answer what a test tells them.
  */
 import type { FastifyInstance } from "fastify";
 import pino from "pino";
 import { memoryBus } from "../../../src/bus/memory.ts";
 import { elemental } from "../../../src/content/elemental/elemental.ts";
 import type { Environment, KeyMode, Outcome } from "../../../src/engine/model.ts";
-import type { Outgoing, ProviderKind } from "../../../src/engine/ports.ts";
+import type { Outgoing, ProviderKind, Store } from "../../../src/engine/ports.ts";
 import { type RunningEngine, startEngine } from "../../../src/engine/start.ts";
 import { PROVIDER, type ProviderBody } from "../../../src/engine/templates.ts";
 import { addAuthentication } from "../../../src/facades/courier/auth.ts";
@@ -41,11 +41,16 @@ export interface Answer {
   readonly body: any;
 }
 
-export interface SendingTarget {
+/** What several engines may share: another target, or a store that is still without the environment. */
+export interface SharedStore {
+  readonly store: Store;
+  readonly clock?: FakeClock;
+  readonly environment?: Environment;
+}
+
+export interface SendingTarget extends Required<SharedStore> {
   readonly app: FastifyInstance;
   readonly engine: RunningEngine;
-  readonly clock: FakeClock;
-  readonly environment: Environment;
   /** What a provider answers, by its key; `sent` when nothing is set. */
   readonly outcomes: Map<string, Outcome>;
   readonly sent: Outgoing[];
@@ -84,12 +89,20 @@ const kind = (provider: string, channel: ProviderKind["channel"], field: string)
   open: channel === "inbox" ? null : () => ({ send: async () => ({ kind: "sent" }) }),
 });
 
-export async function startSendingTarget(): Promise<SendingTarget> {
+/**
+ * @param on a store that outlives the target. @param maxInFlight what the engine may have under way at once.
+ * @param wrap puts something between the engine and its store.
+ */
+export async function startSendingTarget(
+  on: SharedStore | null = null,
+  maxInFlight = 16,
+  wrap: (store: Store) => Store = (store) => store,
+): Promise<SendingTarget> {
   // Ids never go back within a process, so a second target of a test file has to start after the first.
-  const clock = new FakeClock(Date.UTC(2026, 0, 5, 12) + started++ * WEEK_MS);
+  const clock = on?.clock ?? new FakeClock(Date.UTC(2026, 0, 5, 12) + started++ * WEEK_MS);
   const log = pino({ level: process.env.TEST_LOG ?? "silent" });
-  const store = await openStore({ url: null, dataDir: ":memory:", durability: "normal" });
-  const environment: Environment = {
+  const store = on?.store ?? (await openStore({ url: null, dataDir: ":memory:", durability: "normal" }));
+  const environment: Environment = on?.environment ?? {
     id: newId("env", clock.now()),
     name: "test",
     signingSecret: Buffer.alloc(32, 7).toString("base64url"),
@@ -98,7 +111,7 @@ export async function startSendingTarget(): Promise<SendingTarget> {
     feedId: "00000000-0000-4000-8000-000000000000",
     createdAt: clock.now(),
   };
-  await store.environments.create(environment, []);
+  if (on?.environment === undefined) await store.environments.create(environment, []);
   const kinds = new Map(
     [
       kind("smtp", "email", "email"),
@@ -111,23 +124,25 @@ export async function startSendingTarget(): Promise<SendingTarget> {
   const sent: Outgoing[] = [];
   const settling = new Signal();
   const bus = memoryBus();
+  const wrapped = wrap(store);
+  const { pipeline } = wrapped;
   const engine = startEngine({
     store: {
-      ...store,
+      ...wrapped,
       pipeline: {
-        ...store.pipeline,
+        ...pipeline,
         settle: async (batch) => {
-          const written = await store.pipeline.settle(batch);
+          const written = await pipeline.settle(batch);
           settling.emit();
           return written;
         },
         commitPlanned: async (...args) => {
-          const written = await store.pipeline.commitPlanned(...args);
+          const written = await pipeline.commitPlanned(...args);
           settling.emit();
           return written;
         },
         commitPage: async (...args) => {
-          const written = await store.pipeline.commitPage(...args);
+          const written = await pipeline.commitPage(...args);
           settling.emit();
           return written;
         },
@@ -147,13 +162,13 @@ export async function startSendingTarget(): Promise<SendingTarget> {
     },
     tracking: null,
     publicMessageId: (_via, message) => publicMessageId({ ...message, messageId: message.id }),
-    limits: { maxBatch: 256, maxInFlight: 16, tryTimeoutMs: 10_000, leaseMs: 60_000, pollMs: 60_000 },
+    limits: { maxBatch: 256, maxInFlight, tryTimeoutMs: 10_000, leaseMs: 60_000, pollMs: 60_000 },
     retention: { messagesMs: null, inboxMs: null, capturedMs: null },
     webhooks: noWebhooks,
     workflows: noWorkflows,
     deliver: true,
   });
-  for (const [position, provider] of [...kinds.keys()].entries()) {
+  for (const [position, provider] of on?.environment === undefined ? [...kinds.keys()].entries() : []) {
     const body: ProviderBody = { provider, title: provider, alias: null, settings: {}, standIn: false, position };
     const id = newId("prv", clock.now());
     await engine.documents.write(
@@ -222,6 +237,7 @@ export async function startSendingTarget(): Promise<SendingTarget> {
   return {
     app,
     engine,
+    store,
     clock,
     environment,
     outcomes,
@@ -244,7 +260,7 @@ export async function startSendingTarget(): Promise<SendingTarget> {
       await app.close();
       await engine.stop(1_000);
       await bus.close();
-      await store.close();
+      if (on === null) await store.close();
     },
   };
 }

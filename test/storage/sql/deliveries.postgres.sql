@@ -142,6 +142,11 @@ from deliveries
 where message_id = any($1::text[]) and state in ('pending', 'sent', 'delivered');
 
 -- settle
+select id
+from deliveries
+where id = any($1::text[]) and state <> 'pending';
+
+-- settle
 insert into deliveries ("id", "env_id", "message_id", "user_id", "tenant_id", "channel", "provider",
     "provider_id", "leaf", "state", "due_at", "lease_until", "ready_at", "attempts", "started_at", "timeout_ms",
     "address", "content", "override", "error", "reference", "created_at", "sent_at", "delivered_at", "seen_at",
