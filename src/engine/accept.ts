@@ -9,7 +9,7 @@ import { Refusal } from "./refusal.ts";
 import type { Target } from "./target.ts";
 import { targetOfUser } from "./target.ts";
 import { type PartyRef, partyKey } from "./workflow/model.ts";
-import { type Begun, partiesOf, type TriggerSurroundings } from "./workflow/plan-run.ts";
+import { partiesOf, type TriggerSurroundings } from "./workflow/plan-run.ts";
 import type { PartyFacts } from "./workflow/ports.ts";
 import type { RunPlanner } from "./workflow/run-planner.ts";
 
@@ -34,7 +34,6 @@ interface TurnFacts {
   readonly users: ReadonlyMap<string, RecipientFacts | Error>;
   /** Of triggers. */
   readonly parties: ReadonlyMap<string, PartyFacts | Error>;
-  readonly begun: Begun;
   readonly surroundings: Map<string, TriggerSurroundings>;
 }
 
@@ -105,7 +104,6 @@ export class Acceptor {
     const facts: TurnFacts = {
       users: await readFacts(this.#store, sends),
       parties: await readParties(this.#runs, triggers),
-      begun: new Set(),
       surroundings: new Map(),
     };
     const acceptances: (Acceptance | Error)[] = [];
@@ -164,7 +162,7 @@ export class Acceptor {
       if (known instanceof Error) throw known;
       if (known !== undefined) parties.set(partyKey(party), known);
     }
-    return (target, id) => this.#runs.plan(context, target, parties, id, facts.begun);
+    return (target, id) => this.#runs.plan(context, target, parties, id);
   }
 
   #tell(acceptances: readonly Acceptance[]): void {

@@ -62,7 +62,12 @@ export interface WorkflowEngine extends SharedWorld {
   put(key: string, steps: readonly Step[], more?: Partial<Workflow>): Promise<void>;
   activate(key: string, active: boolean): Promise<void>;
   identify(id: string, properties?: JsonObject): Promise<void>;
-  trigger(key: string, over?: Partial<Trigger> & { readonly to?: readonly string[] }): Promise<string>;
+  /** @param idempotencyKey of a day. */
+  trigger(
+    key: string,
+    over?: Partial<Trigger> & { readonly to?: readonly string[] },
+    idempotencyKey?: string | null,
+  ): Promise<string>;
   /** Moves the clock and resolves when all that is due then is done. */
   pass(ms?: number): Promise<void>;
   inbox(userId: string): Promise<readonly Delivery[]>;
@@ -172,7 +177,7 @@ export async function startWorkflowEngine(
     async identify(id, properties = {}) {
       await store.parties.write(env, [{ party: { collection: USERS, id }, properties, documents: [] }], clock.now());
     },
-    async trigger(key, { to = ["ann"], ...over } = {}) {
+    async trigger(key, { to = ["ann"], ...over } = {}, idempotencyKey = null) {
       const trigger: Trigger = {
         key,
         recipients: to.map((userId) => ({ kind: "user", userId, profile: {} })),
@@ -186,7 +191,9 @@ export async function startWorkflowEngine(
         via: "test",
         ...over,
       };
-      const answer = await engine.workflows.trigger(env, trigger, null, (body) => ({ status: 200, body }));
+      const idempotency =
+        idempotencyKey === null ? null : { scope: "test", key: idempotencyKey, expiresAt: clock.now() + DAY_MS };
+      const answer = await engine.workflows.trigger(env, trigger, idempotency, (body) => ({ status: 200, body }));
       return answer.body;
     },
     async pass(ms = 0) {

@@ -168,6 +168,35 @@ forEachDatabase((dialect, open) => {
     }
   });
 
+  test(`${dialect}: of two processes that begin the only run of a recipient at once, one does`, async () => {
+    let asked = 0;
+    const bothAsked = Promise.withResolvers<void>();
+    const asking = withRuns((runs) => ({
+      hasRun: async (...args) => {
+        const had = await runs.hasRun(...args);
+        if (++asked === 2) bothAsked.resolve();
+        await bothAsked.promise;
+        return had;
+      },
+    }));
+    const world = await newWorld(asking);
+    const other = await startWorkflowEngine(world, asking);
+    try {
+      await world.identify("ann");
+      await world.put("welcome", [inApp("feed")], { trigger_frequency: "once_per_recipient" });
+      world.clock.advance(2_000);
+      await Promise.all([world.trigger("welcome"), other.trigger("welcome")]);
+      await allIdle([world, other]);
+      assert.equal(await itemsOf(world), 1);
+      await other.trigger("welcome");
+      await allIdle([world, other]);
+      assert.equal(await itemsOf(world), 1);
+    } finally {
+      await other.close();
+      await world.close();
+    }
+  });
+
   test(`${dialect}: a batch that loses an activity while its carrier goes on is read again`, async () => {
     let canceled = false;
     const world: WorkflowEngine = await newWorld(

@@ -294,7 +294,27 @@ for (const world of await startWorkflowEngines()) {
     await Promise.all([1, 2].map(() => world.trigger("welcome", { to: ["once"] })));
     await world.trigger("welcome", { to: ["once"] });
     await world.trigger("welcome", { to: ["once"], tenantId: "acme" });
+    await world.pass();
     assert.deepEqual(await bodiesOf("once"), ["welcome", "welcome"]);
+    const { items } = await store.runs.list(env, { workflow: "welcome" }, clock.now(), { limit: 10 });
+    const ends = items.map(({ run, state }) => `${state}, ${run?.status}: ${run?.log.at(-1)?.data?.reason ?? "sent"}`);
+    assert.deepEqual(ends.sort(), [
+      "delivered, completed: sent",
+      "delivered, completed: sent",
+      "filtered, completed: trigger_frequency",
+      "filtered, completed: trigger_frequency",
+    ]);
+  });
+
+  test(`${world.dialect}: a trigger that is not accepted takes nobody's only run away`, async () => {
+    await world.identify("lone");
+    await world.put("hello", [inApp("feed", "hello")], { trigger_frequency: "once_per_recipient" });
+    const trigger = (n: number) => world.trigger("hello", { to: [n === 0 ? "zoe" : "lone"] }, n < 2 ? "k" : null);
+    await trigger(0);
+    // The second repeats a key, and is answered as the first was.
+    await Promise.all([trigger(1), trigger(2)]);
+    await world.pass();
+    assert.deepEqual(await bodiesOf("lone"), ["hello"]);
   });
 
   test(`${world.dialect}: a preview reads as a run would`, async () => {

@@ -394,8 +394,11 @@ export type Place = readonly number[];
 /** What a run carries from leg to leg. */
 export interface RunState {
   readonly place: Place;
-  /** Why the run stopped there: the step at `place` is entered anew, or is over its wait. */
-  readonly entry: "enter" | "resume";
+  /**
+   * Why the run stopped there: the step at `place` is entered anew, or is over its wait. `begin`: the recipient may have
+   * but one run of the workflow, and whether it is this one is still to be decided.
+   */
+  readonly entry: "begin" | "enter" | "resume";
   readonly data: JsonObject;
   /** Tries of the step at `place` so far. */
   readonly tries: number;

@@ -11,6 +11,7 @@ import type { Planned } from "../ports.ts";
 import { Refusal } from "../refusal.ts";
 import type { Target } from "../target.ts";
 import type { Furniture, PreparedWorkflow } from "./catalog.ts";
+import { oncePer } from "./frequency.ts";
 import {
   type ObjectSubscription,
   type PartyRef,
@@ -97,19 +98,12 @@ export function partiesOf(request: Request, targets: readonly Target[]): readonl
   return actor === null ? parties : [...parties, actor];
 }
 
-/** Runs begun together in one process, so that the second one of a recipient knows of the first before its commit. */
-export type Begun = Set<string>;
-
-/**
- * Decides what becomes of one recipient. Nothing is written. Rejects only while the database is away.
- * @param begun runs that share a commit with this one, to which it is added if there is to be but one.
- */
+/** Decides what becomes of one recipient. Nothing is written. Rejects only while the database is away. */
 export async function planRun(
   context: TriggerContext,
   target: Target,
   parties: KnownParties,
   id: MessageId,
-  begun: Begun,
   deps: PlanRunDeps,
 ): Promise<Planned> {
   const now = deps.clock.now();
@@ -126,7 +120,7 @@ export async function planRun(
   };
   if (recipient === undefined || recipient.properties === null) return ended("recipient_missing");
   if (context.version === null || !context.isActive) return ended("workflow_inactive");
-  if (await hadItsRun(context, recipient.party, id, begun, deps)) return ended("trigger_frequency");
+  if (await hadItsRun(context, recipient.party, id, deps)) return ended("trigger_frequency");
 
   const { request, trigger, version, furniture, providers, tenant } = context;
   const run: RunInWorld = {
@@ -157,13 +151,13 @@ export async function planRun(
 
 /** As `planRun`, where nobody is left to hear of a mistake of ours: the run is then over with an error. */
 export async function planRunUnattended(
-  ...[context, target, parties, id, begun, deps, report]: [
+  ...[context, target, parties, id, deps, report]: [
     ...Parameters<typeof planRun>,
     report: (error: unknown, id: MessageId) => void,
   ]
 ): Promise<Planned> {
   try {
-    return await planRun(context, target, parties, id, begun, deps);
+    return await planRun(context, target, parties, id, deps);
   } catch (error) {
     if (error instanceof Refusal && error.code === "unavailable") throw error;
     report(error, id);
@@ -221,16 +215,12 @@ async function hadItsRun(
   { request, version }: TriggerContext,
   recipient: PartyRef,
   id: MessageId,
-  begun: Begun,
   { runs }: PlanRunDeps,
 ): Promise<boolean> {
-  const { key, trigger_frequency: frequency = "every_trigger" } = version?.workflow ?? { key: "" };
-  if (frequency === "every_trigger") return false;
-  const tenantId = frequency === "once_per_recipient_per_tenant" ? (request.spec.tenantId ?? null) : undefined;
-  const name = JSON.stringify([request.environmentId, key, partyKey(recipient), tenantId ?? null]);
-  if (begun.has(name)) return true;
-  begun.add(name);
-  return await runs.hasRun(request.environmentId, key, recipient, tenantId, id);
+  const per = version === null ? null : oncePer(version.workflow);
+  if (version === null || per === null) return false;
+  const tenantId = per === "recipient" ? undefined : (request.spec.tenantId ?? null);
+  return await runs.hasRun(request.environmentId, version.workflow.key, recipient, tenantId, id);
 }
 
 function plannedOf(context: TriggerContext, target: Target, run: RunInWorld, walked: Walked, now: Millis): Planned {

@@ -6,7 +6,6 @@ import type { Planned, Store } from "../ports.ts";
 import type { Target } from "../target.ts";
 import { type PartyRef, partyKey } from "./model.ts";
 import {
-  type Begun,
   type KnownParties,
   type PlanRunDeps,
   partiesOf,
@@ -57,9 +56,9 @@ export class RunPlanner {
     return factsOf(this.#deps, environmentId, parties);
   }
 
-  /** Plans one recipient while the caller waits. @param begun is shared by all who share a commit. */
-  plan(context: TriggerContext, target: Target, parties: KnownParties, id: MessageId, begun: Begun): Promise<Planned> {
-    return planRun(context, target, parties, id, begun, this.#deps);
+  /** Plans one recipient while the caller waits. */
+  plan(context: TriggerContext, target: Target, parties: KnownParties, id: MessageId): Promise<Planned> {
+    return planRun(context, target, parties, id, this.#deps);
   }
 
   /**
@@ -72,7 +71,6 @@ export class RunPlanner {
     const wanted = new Map(partiesOf(request, targets).map((party) => [partyKey(party), party]));
     const facts = await this.facts(request.environmentId, [...wanted.values()]);
     const parties = new Map(facts.map((each) => [partyKey(each.party), each]));
-    const begun: Begun = new Set();
     const planned: Planned[] = [];
     const slice = new TimeSlice(sliceMs);
     for (const target of targets) {
@@ -81,7 +79,7 @@ export class RunPlanner {
         break;
       }
       const id = newId("msg", clock.now());
-      planned.push(await planRunUnattended(context, target, parties, id, begun, this.#deps, reportPlanning));
+      planned.push(await planRunUnattended(context, target, parties, id, this.#deps, reportPlanning));
     }
     return planned;
   }

@@ -2,6 +2,7 @@
  * One leg of a run: from where it stands to its end or to something it has to wait for. Nothing is written here; what
  * the leg came to is committed as a whole.
  *
+ *   begin ─▶ gate ───▶ the leg ends; its commit decides whether the recipient gets this run
  *   enter a step ──▶ done ───────────▶ the next one
  *                 ├▶ skipped ────────▶ the next one
  *                 ├▶ enter a branch ─▶ its first step
@@ -20,6 +21,7 @@ import { branchStep, cohortStep } from "./branch-steps.ts";
 import { channelStep } from "./channel-step.ts";
 import { updateData, updateParty } from "./effects.ts";
 import { type FetchDeps, fetchStep } from "./fetch-step.ts";
+import { onceGate, oncePer } from "./frequency.ts";
 import type { Activity, Place, RunState, Step } from "./model.ts";
 import { after, into, standing } from "./places.ts";
 import type { Gate, Leg, RunNext } from "./ports.ts";
@@ -93,6 +95,10 @@ export class Walk {
       log.note(now, "conditions_evaluated", null, { data: { holds: failed.length === 0, failed } });
       if (failed.length > 0) return this.#end();
     }
+    if (planning && oncePer(run.version.workflow) !== null) {
+      return this.#walked(null, this.#wait("queued", now, { ...this.#state, entry: "begin" }));
+    }
+    if (this.#state.entry === "begin") return this.#walked(this.#begin(), null);
     for (;;) {
       const at = standing(steps, this.#state.place);
       if (at.kind === "end") return this.#end();
@@ -253,6 +259,20 @@ export class Walk {
     const { log, now } = this.#setout;
     const record = log.record("completed", { at: now, event: "run_completed", ok: true, attempt: 1 });
     return this.#walked(null, { kind: "end", record });
+  }
+
+  /** Whoever comes second is over, as if it had been known when it was planned. */
+  #begin(): Gate {
+    const { log, now, run } = this.#setout;
+    const over = {
+      at: now,
+      event: "run_completed" as const,
+      ok: true,
+      attempt: 1,
+      data: { reason: "trigger_frequency" },
+    };
+    const pass = this.#wait("queued", now, { ...this.#state, entry: "enter" });
+    return { ...onceGate(run, now), pass, stop: { kind: "end", record: log.record("completed", over) } };
   }
 
   #gate(step: Step, behind: Place, asked: GateAsked): Gate {
