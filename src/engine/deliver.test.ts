@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
+import pino from "pino";
 import { forEachDatabase } from "../../test/conformance/databases.ts";
 import { type SendingTarget, startSendingTarget } from "../../test/facades/courier/sending-target.ts";
+import { allIdle } from "../../test/support/all-idle.ts";
 import { httpReceiver } from "../../test/support/http-receiver.ts";
 import { SECRET_KEY, startServer } from "../../test/support/server.ts";
-import type { Store } from "./ports.ts";
+import { outgoing } from "../channels/outgoing.fixture.ts";
+import { FakeClock } from "../lib/clock.ts";
+import { type DeliverDeps, Deliverer } from "./deliver.ts";
+import type { Outcome } from "./model.ts";
+import type { Settlement, Store } from "./ports.ts";
 
 const content = { title: "T", body: "B" };
 const DAY_MS = 24 * 3_600_000;
@@ -172,8 +178,7 @@ forEachDatabase((name, open) => {
         routing: { method: "single", channels: ["email", "sms"] },
         channels: { email: { routing_method: "all" } },
       });
-      await Promise.all(targets.map(({ engine }) => engine.dispatcher.idle()));
-      await one.engine.dispatcher.idle();
+      await allIdle(targets);
       const tried = targets.map(({ sent }) => sent.splice(0).map(({ delivery }) => delivery.provider));
       assert.ok(
         tried.every((providers) => providers.length > 0),
@@ -183,4 +188,40 @@ forEachDatabase((name, open) => {
       assert.equal((await one.call("GET", `/messages/${id}`)).body.status, "SENT");
     }
   });
+});
+
+// Given back unsettled, the push would have reached the same browser once more from the next process.
+test("a try that is cut short is given back, unless it has reached somebody", async () => {
+  const { delivery, provider } = outgoing({ channel: "push" });
+  const settled: Settlement[] = [];
+  const stop = AbortSignal.abort();
+  const cut = (outcome: Outcome) => {
+    const deliverer = new Deliverer({
+      store: {
+        pipeline: {
+          settle: async (batch: readonly Settlement[]) => {
+            settled.push(...batch);
+            return batch.map(() => "written" as const);
+          },
+        },
+        messages: { read: async () => null },
+      },
+      planning: { catalog: { providers: async () => [provider] }, kinds: new Map() },
+      endpoints: { kinds: new Map() },
+      senders: { send: async () => outcome },
+      bus: { lookNow() {} },
+      clock: new FakeClock(),
+      log: pino({ level: "silent" }),
+      roll: () => 0.5,
+      tryTimeoutMs: 1_000,
+      // What else there is, is not asked for.
+    } as unknown as DeliverDeps);
+    return deliverer.deliver(delivery, async () => 1, stop);
+  };
+  assert.equal(await cut({ kind: "failed", reason: "cut short" }), "stopped");
+  assert.equal(settled.length, 0);
+  const reference = { reached: 1 };
+  assert.equal(await cut({ kind: "failed", reason: "cut short", reference, partly: true }), "settled");
+  const [{ next } = assert.fail()] = settled;
+  assert.deepEqual(next.state === "pending" && next.reference, reference);
 });

@@ -57,8 +57,8 @@ export class Deliverer {
     const { clock, log, bus } = this.#deps;
     const startedAt = clock.now();
     const outcome = await this.#try(delivery, stop);
-    // A try that was cut short by our own stop says nothing about the provider.
-    if (stop.aborted && outcome.kind === "failed") return "stopped";
+    // A try that was cut short by our own stop says nothing about the provider, but for whom it has reached already.
+    if (stop.aborted && outcome.kind === "failed" && outcome.reference === undefined) return "stopped";
     const endedAt = clock.now();
     const attempt: Attempt = {
       id: newId("att", startedAt),
@@ -115,8 +115,8 @@ export class Deliverer {
     const left = (delivery.startedAt ?? clock.now()) + delivery.timeoutMs - clock.now();
     const timeout = AbortSignal.timeout(Math.min(tryTimeoutMs, Math.max(SHORTEST_TRY_MS, left)));
     const outcome = await senders.send({ delivery, provider, signal: AbortSignal.any([stop, timeout]) });
-    if (outcome.kind !== "failed" && outcome.deadTokens !== undefined && outcome.deadTokens.length > 0) {
-      const reason = outcome.kind === "sent" ? "the provider called it dead" : outcome.reason;
+    if (outcome.deadTokens !== undefined && outcome.deadTokens.length > 0) {
+      const reason = outcome.kind === "rejected" ? outcome.reason : "the provider called it dead";
       await store.directory.failTokens(delivery.environmentId, outcome.deadTokens, reason, clock.now());
     }
     return outcome;
@@ -142,7 +142,21 @@ export class Deliverer {
     const kind = this.#deps.planning.kinds.get(delivery.provider) ?? this.#deps.endpoints.kinds.get(delivery.provider);
     const schedule = kind?.retry ?? (delivery.origin === undefined ? USUAL_SCHEDULE : STEP_SCHEDULE);
     const step = nextStep(outcome, delivery.attempts + 1, schedule, limits, now, this.#deps.roll());
-    if (step.kind === "retry") return { state: "pending", dueAt: step.at, error: outcome.reason, startedAt: first };
+    const reference = outcome.kind === "failed" ? outcome.reference : undefined;
+    const partly = outcome.kind === "failed" && outcome.partly === true;
+    if (step.kind === "retry") {
+      const { reason: error } = outcome;
+      return {
+        state: "pending",
+        dueAt: step.at,
+        error,
+        startedAt: first,
+        ...(reference === undefined ? {} : { reference }),
+        ...(partly ? { sentAt: now } : {}),
+      };
+    }
+    // Nothing takes its place: whoever was reached would get it twice.
+    if (partly || delivery.sentAt !== null) return { state: "sent", at: now, reference: reference ?? null };
     // The end of the whole message is a failure of its own; a provider's or channel's limit is that of the provider.
     const messageOver =
       step.kind === "give-up" && step.why === "time-over" && limits.deadlineAt <= first + limits.timeoutMs;

@@ -387,9 +387,10 @@ export interface Delivery {
   /** Laid over `content` by the channel when it sends; interpolated. */
   readonly override: JsonObject | null;
   readonly error: string | null;
-  /** The provider's own ids. */
+  /** The provider's own ids; while it is pending, what its sender has to know of earlier tries. */
   readonly reference: JsonObject | null;
   readonly createdAt: Millis;
+  /** Set on a pending one when some of those that its address stands for were reached. */
   readonly sentAt: Millis | null;
   readonly deliveredAt: Millis | null;
   // ——— what the user did with it; for the inbox this is the item's state ———
@@ -465,7 +466,18 @@ export type Outcome =
       readonly deadTokens?: readonly string[];
     }
   /** Worth another try. `notBefore` is the receiver's Retry-After, if it sent one. */
-  | { readonly kind: "failed"; readonly reason: string; readonly statusCode?: number; readonly notBefore?: Millis }
+  | {
+      readonly kind: "failed";
+      readonly reason: string;
+      readonly statusCode?: number;
+      readonly notBefore?: Millis;
+      /** What the next try has to know: it finds it in the delivery. */
+      readonly reference?: JsonObject;
+      /** An address may stand for many. Somebody was reached, so that the delivery ends as sent, whatever follows. */
+      readonly partly?: true;
+      /** Device tokens that the provider called dead; others are worth another try. */
+      readonly deadTokens?: readonly string[];
+    }
   /** Another try cannot help: unknown address, revoked token, 410 Gone. */
   | {
       readonly kind: "rejected";

@@ -98,6 +98,10 @@ export interface Settlement {
         readonly dueAt: Millis;
         readonly error: string | null;
         readonly startedAt: Millis | null;
+        /** Kept for the next try; absent leaves what is there. */
+        readonly reference?: JsonObject;
+        /** When somebody was reached: the message has then been sent. */
+        readonly sentAt?: Millis;
       }
     | { readonly state: "sent" | "simulated" | "delivered"; readonly at: Millis; readonly reference: JsonObject | null }
     | {

@@ -12,7 +12,7 @@ import { lockMessages, type Rise, raiseMessages } from "./message-progress.ts";
 import { insertDeliveries, markInInbox } from "./planned.ts";
 import { ATTEMPT_COLUMNS, attemptValues } from "./rows.ts";
 import { lockEndpointRows, settleEndpoints } from "./settle-endpoints.ts";
-import { among, text, textList } from "./text.ts";
+import { among, encodeJson, text, textList } from "./text.ts";
 import { storable } from "./webhook-rows.ts";
 
 const SETTLE = `update deliveries set
@@ -128,7 +128,8 @@ function settledValues({ delivery, leaseUntil, attempt: own, next, endpoint }: S
   const attempt = endpoint === undefined ? own : endpoint.attempt;
   const pending = next.state === "pending" ? next : null;
   const reached = next.state === "sent" || next.state === "simulated" || next.state === "delivered" ? next : null;
-  const sentAt = reached !== null && next.state !== "simulated" ? reached.at : null;
+  const sentAt = reached !== null && next.state !== "simulated" ? reached.at : (pending?.sentAt ?? null);
+  const reference = (reached ?? pending)?.reference ?? null;
   const error = next.state === "pending" || next.state === "failed" ? next.error : null;
   return [
     delivery.id,
@@ -138,7 +139,7 @@ function settledValues({ delivery, leaseUntil, attempt: own, next, endpoint }: S
     attempt === null ? 0 : 1,
     pending?.startedAt ?? attempt?.startedAt ?? null,
     error === null ? null : storable(error),
-    reached === null || reached.reference === null ? null : JSON.stringify(reached.reference),
+    encodeJson(reference),
     sentAt,
     next.state === "delivered" ? next.at : null,
   ];
@@ -176,6 +177,8 @@ function isOpen(state: MessageState | undefined): boolean {
 function risesOf({ delivery, next }: Settlement): Rise[] {
   const message = { env: delivery.environmentId, messageId: delivery.messageId };
   switch (next.state) {
+    case "pending":
+      return next.sentAt === undefined ? [] : [{ ...message, state: "sent", sentAt: next.sentAt }];
     case "sent":
       return [{ ...message, state: "sent", sentAt: next.at }];
     case "simulated":

@@ -350,6 +350,26 @@ forEachDatabase((name, open) => {
     );
   });
 
+  // A push goes to all of a user's browsers; what reached one is not to reach it again with the next try.
+  test(`${name}: a repetition keeps what its sender has to know, and its message has been sent if somebody was reached`, async () => {
+    const store = await drained(await open());
+    const [held] = (await claimed(store, mailSend(newEnvironmentId()))) as [Delivery];
+    const pending = { state: "pending", dueAt: LATER + 50, error: "429", startedAt: T0 + 7 } as const;
+    await store.pipeline.settle([settlement(held, { ...pending, reference: { reached: 1 }, sentAt: LATER + 1 })]);
+    const stateNow = async () => {
+      const message = await messageNow(store, { environmentId: held.environmentId, id: held.messageId } as Message);
+      return [message.state, message.sentAt];
+    };
+    assert.deepEqual(await stateNow(), ["sent", LATER + 1]);
+    const [second] = (await store.pipeline.claimDeliveries(LATER + 50, 1, LATER + 2000)) as [Delivery];
+    assert.deepEqual([second.state, second.reference, second.sentAt], ["pending", { reached: 1 }, LATER + 1]);
+    await store.pipeline.settle([settlement(second, pending)]);
+    const [third] = (await store.pipeline.claimDeliveries(LATER + 50, 1, LATER + 3000)) as [Delivery];
+    assert.deepEqual(third.reference, { reached: 1 }, "what is not told anew stays");
+    await store.pipeline.settle([settlement(third, { state: "sent", at: LATER + 90, reference: { reached: 2 } })]);
+    assert.deepEqual(await stateNow(), ["sent", LATER + 1]);
+  });
+
   test(`${name}: nothing of a settlement is written when the lease is lost`, async () => {
     const store = await drained(await open());
     const [held] = (await claimed(store, mailSend(newEnvironmentId()))) as [Delivery];

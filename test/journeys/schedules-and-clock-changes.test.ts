@@ -9,8 +9,9 @@ import { USERS } from "../../src/engine/workflow/model.ts";
 import type { ScheduleStore } from "../../src/engine/workflow/ports.ts";
 import type { ScheduleDraft } from "../../src/engine/workflow/workflows.ts";
 import { DIALECTS } from "../conformance/databases.ts";
+import { allIdle } from "../support/all-idle.ts";
 import { dice } from "../support/dice.ts";
-import { allIdle, inApp, startWorkflowEngine, type WorkflowEngine } from "../support/workflow-engine.ts";
+import { inApp, startWorkflowEngine, type WorkflowEngine } from "../support/workflow-engine.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -85,16 +85,6 @@ export function inApp(ref: string, body = "{{ data.n }}", more: Partial<Step> = 
   } as Step;
 }
 
-/**
- * Resolves when none of several engines on one database has anything under way. One that came to rest may take up work
- * again while another is waited for; were the clock moved then, that work would be late.
- */
-export async function allIdle(worlds: readonly WorkflowEngine[]): Promise<void> {
-  do {
-    for (const { engine } of worlds) await engine.dispatcher.idle();
-  } while (!worlds.every(({ engine }) => engine.dispatcher.quiet));
-}
-
 /** One on each database there is. */
 export function startWorkflowEngines(): Promise<readonly WorkflowEngine[]> {
   return Promise.all(DIALECTS.map((dialect) => startWorkflowEngine(dialect)));

@@ -69,15 +69,97 @@ test("what a push service answers decides what becomes of it", async () => {
   }
 });
 
-test("it is sent when one browser was reached, and dead ones are named all the same", async () => {
-  const { outcome, tokens } = await tried([{ status: 410 }, { status: 201 }, { status: 500 }]);
-  assert.deepEqual(outcome, {
-    kind: "sent",
-    statusCode: 201,
-    deadTokens: [tokens[0]],
-    reference: { reached: 1, of: 3 },
+// One that was busy while another was reached never got the push: to repeat it would have shown it twice to the other.
+test("each browser is tried until it is reached or gone, and none of them again after that", async () => {
+  const service = await httpReceiver();
+  const browsers = Array.from({ length: 4 }, () => browser(service.url));
+  const [sentOne, goneOne, slowOne, busyOne] = browsers.map(({ path }) => path) as [string, string, string, string];
+  const replies = new Map<string, { readonly status: number; readonly headers?: { readonly "retry-after": string } }[]>(
+    [
+      [sentOne, [{ status: 201 }]],
+      [goneOne, [{ status: 410 }]],
+      [slowOne, [{ status: 500 }, { status: 500 }, { status: 201 }]],
+      [busyOne, [{ status: 429, headers: { "retry-after": "60" } }, { status: 404 }]],
+    ],
+  );
+  service.answer((request, response) => {
+    const { status, headers } = replies.get(request.url)?.shift() ?? { status: 599 };
+    response.writeHead(status, headers).end();
   });
-  assert.equal((await tried([{ status: 410 }, { status: 500 }])).outcome.kind, "failed");
+  const clock = new FakeClock();
+  const address = webPushAddress(
+    browsers.map((one) => tokenOf(one)),
+    clock.now(),
+  ) as JsonObject;
+  const { provider, delivery, signal } = outgoing({
+    channel: "push",
+    provider: "web-push",
+    settings: SETTINGS,
+    address,
+  });
+  const describePush = () => ({ text: "{}", until: null });
+  const sender = openWebPush(provider, { http, clock, describePush });
+  let reference: JsonObject | null = null;
+  const tryOnce = async () => {
+    const before = service.requests.length;
+    const outcome = await sender.send({ provider, signal, delivery: { ...delivery, reference } });
+    if (outcome.kind !== "rejected") reference = outcome.reference ?? null;
+    const asked = service.requests.slice(before).map(({ url }) => browsers.findIndex(({ path }) => path === url));
+    return { outcome, asked: asked.toSorted() };
+  };
+  const busyUntil = clock.now() + 60_000;
+
+  const first = await tryOnce();
+  assert.deepEqual(first.asked, [0, 1, 2, 3]);
+  assert.deepEqual(first.outcome, {
+    kind: "failed",
+    reason: "answered 500",
+    statusCode: 500,
+    deadTokens: [browsers[1]?.subscription.push_token],
+    partly: true,
+    reference: {
+      reached: 1,
+      of: 4,
+      browsers: [
+        { kind: "sent", statusCode: 201 },
+        { kind: "rejected", statusCode: 410 },
+        { kind: "failed", statusCode: 500 },
+        { kind: "failed", statusCode: 429, notBefore: busyUntil },
+      ],
+    },
+  });
+  const second = await tryOnce();
+  assert.deepEqual([second.asked, "deadTokens" in second.outcome], [[2], false]);
+  const third = await tryOnce();
+  assert.deepEqual([third.asked, third.outcome.kind], [[2], "failed"]);
+  assert.equal(third.outcome.kind === "failed" && third.outcome.notBefore, busyUntil, "only the busy one is left");
+  clock.advance(60_000);
+  const fourth = await tryOnce();
+  assert.deepEqual(fourth.asked, [3]);
+  assert.deepEqual(fourth.outcome.kind === "sent" && [fourth.outcome.deadTokens, fourth.outcome.reference?.reached], [
+    [browsers[3]?.subscription.push_token],
+    2,
+  ]);
+  await service.close();
+});
+
+test("whoever wants more time than it is given is tried all the same when its turn has come", async () => {
+  const service = await httpReceiver();
+  service.answer({ status: 503, headers: { "retry-after": "3600" } }, { status: 201 });
+  const address = webPushAddress([tokenOf(browser(service.url))], clock.now()) as JsonObject;
+  const { provider, delivery, signal } = outgoing({
+    channel: "push",
+    provider: "web-push",
+    settings: SETTINGS,
+    address,
+  });
+  const describePush = () => ({ text: "{}", until: null });
+  const sender = openWebPush(provider, { http, clock, describePush });
+  const busy = await sender.send({ provider, signal, delivery });
+  assert.ok(busy.kind === "failed" && busy.partly === undefined);
+  const again = await sender.send({ provider, signal, delivery: { ...delivery, reference: busy.reference ?? null } });
+  assert.equal(again.kind, "sent");
+  await service.close();
 });
 
 test("addresses that must not be reached are not, and what has expired is not sent", async () => {

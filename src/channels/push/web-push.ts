@@ -1,6 +1,7 @@
 /**
  * Pushes to browsers, through whichever push service each of them subscribed at. One delivery goes to all browsers of
- * its user. It is sent when one of them was reached: to repeat it for the others would show it twice there.
+ * its user, and remembers of each what came of it: another try is made only where it may still help, when that browser's
+ * push service wants it. It is sent when one of them was reached and none is worth another try.
  */
 import type { Delivery, DeviceToken, Outcome, Provider } from "../../engine/model.ts";
 import type { Sender } from "../../engine/ports.ts";
@@ -44,6 +45,7 @@ export interface WebPushDeps {
 /** As long as push services keep anything. */
 const LONGEST_MS: Millis = 28 * 24 * 3_600_000;
 const GONE = new Set([404, 410]);
+const NO_SUBSCRIPTION = "no subscription of a browser";
 
 /** The user's browsers; null when there are none. Phones' tokens and subscriptions without keys are left to others. */
 export function webPushAddress(devices: readonly DeviceToken[], now: Millis): JsonObject | null {
@@ -81,7 +83,7 @@ export function openWebPush(provider: Provider, { http, clock, describePush }: W
         const origin = URL.parse(endpoint)?.origin;
         const body = origin === undefined ? null : encryptPush(text, keys);
         if (origin === undefined || body === null) {
-          return { endpoint, gone: true, outcome: { kind: "rejected", reason: "no subscription of a browser" } };
+          return { kind: "rejected", reason: NO_SUBSCRIPTION, gone: endpoint };
         }
         const headers = {
           authorization: vapid.authorization(origin),
@@ -92,7 +94,11 @@ export function openWebPush(provider: Provider, { http, clock, describePush }: W
         const result = await http.request({ method: "POST", url: endpoint, headers, body, signal });
         return triedOf(endpoint, result, clock.now());
       };
-      return together(await Promise.all(subscriptionsOf(delivery).map(push)));
+      const before = triedBefore(delivery);
+      const subscriptions = subscriptionsOf(delivery);
+      const again = worthATry(subscriptions.length, before, now);
+      const tries = subscriptions.map((one, i) => (again.has(i) ? push(one) : (before[i] as Tried)));
+      return together(await Promise.all(tries));
     },
   };
 }
@@ -102,12 +108,14 @@ interface Subscription {
   readonly keys: SubscriptionKeys;
 }
 
-/** What one try at one browser came to. */
+/** What became of one browser: this time, or as it was kept, and then without a reason. */
 interface Tried {
-  readonly endpoint: string;
-  /** Nothing will ever arrive there again. */
-  readonly gone: boolean;
-  readonly outcome: Outcome;
+  readonly kind: Outcome["kind"];
+  readonly reason?: string;
+  readonly statusCode?: number;
+  readonly notBefore?: Millis;
+  /** The address, when this try showed that nothing will ever arrive there again. */
+  readonly gone?: string;
 }
 
 function subscriptionsOf({ address }: Delivery): readonly Subscription[] {
@@ -121,26 +129,60 @@ function subscriptionsOf({ address }: Delivery): readonly Subscription[] {
   });
 }
 
+/** In the order of the address; empty before the first try. */
+function triedBefore({ reference }: Delivery): readonly Tried[] {
+  const browsers = reference?.browsers;
+  // Written by `kept`, and by nobody else.
+  return Array.isArray(browsers) ? (browsers as unknown as readonly Tried[]) : [];
+}
+
+/** Places of those that are still to be reached and whose time has come; of all of them when nobody's has. */
+function worthATry(subscriptions: number, before: readonly Tried[], now: Millis): ReadonlySet<number> {
+  const open: number[] = [];
+  for (let i = 0; i < subscriptions; i++) if ((before[i]?.kind ?? "failed") === "failed") open.push(i);
+  const due = open.filter((i) => (before[i]?.notBefore ?? now) <= now);
+  return new Set(due.length > 0 ? due : open);
+}
+
 /** An answer means what it means of a webhook, but for a subscription that has ended. */
 function triedOf(endpoint: string, result: OutboundResult, now: Millis): Tried {
   const gone = result.kind === "answered" && GONE.has(result.status);
-  return { endpoint, gone, outcome: webhookOutcome(result, now) };
+  return { ...webhookOutcome(result, now), ...(gone ? { gone: endpoint } : {}) };
 }
 
 /** Pure: what the tries at all browsers come to. */
 function together(tried: readonly Tried[]): Outcome {
-  const gone = tried.filter((one) => one.gone).map((one) => one.endpoint);
+  const gone = tried.flatMap((one) => one.gone ?? []);
   const dead = gone.length === 0 ? {} : { deadTokens: gone };
-  const outcomes = tried.map((one) => one.outcome);
-  const sent = outcomes.find((outcome) => outcome.kind === "sent");
-  if (sent !== undefined) {
-    const reached = outcomes.filter((outcome) => outcome.kind === "sent").length;
-    return { ...sent, ...dead, reference: { reached, of: tried.length } };
+  const sent = tried.filter(({ kind }) => kind === "sent");
+  const failed = tried.filter(({ kind }) => kind === "failed");
+  const reference = { reached: sent.length, of: tried.length, browsers: tried.map(kept) };
+  const shown = failed.find(({ reason }) => reason !== undefined) ?? failed[0] ?? sent[0] ?? tried[0];
+  const status = shown?.statusCode === undefined ? {} : { statusCode: shown.statusCode };
+  if (failed.length > 0) {
+    // One whose push service named no time is tried as soon as may be.
+    const notBefore = Math.min(...failed.map((one) => one.notBefore ?? Number.NEGATIVE_INFINITY));
+    return {
+      kind: "failed",
+      reason: shown?.reason ?? "a push service wanted more time",
+      ...status,
+      ...(Number.isFinite(notBefore) ? { notBefore } : {}),
+      ...dead,
+      reference,
+      ...(sent.length > 0 ? { partly: true } : {}),
+    };
   }
-  const worthAnother = outcomes.find((outcome) => outcome.kind === "failed");
-  if (worthAnother !== undefined) return worthAnother;
-  const rejected = outcomes.find((outcome) => outcome.kind === "rejected");
-  return { ...(rejected ?? { kind: "rejected", reason: "no subscription of a browser" }), ...dead };
+  if (sent.length > 0) return { kind: "sent", ...status, ...dead, reference };
+  return { kind: "rejected", reason: shown?.reason ?? NO_SUBSCRIPTION, ...status, ...dead };
+}
+
+/** What is kept with the delivery; addresses and reasons stand elsewhere. */
+function kept({ kind, statusCode, notBefore }: Tried): JsonObject {
+  return {
+    kind,
+    ...(statusCode === undefined ? {} : { statusCode }),
+    ...(kind !== "failed" || notBefore === undefined ? {} : { notBefore }),
+  };
 }
 
 function shownOf(delivery: Delivery): PushShown {

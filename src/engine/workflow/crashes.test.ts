@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { forEachDatabase } from "../../../test/conformance/databases.ts";
-import { allIdle, inApp, startWorkflowEngine, type WorkflowEngine } from "../../../test/support/workflow-engine.ts";
+import { allIdle } from "../../../test/support/all-idle.ts";
+import { inApp, startWorkflowEngine, type WorkflowEngine } from "../../../test/support/workflow-engine.ts";
 import { FakeClock } from "../../lib/clock.ts";
 import { newId } from "../../lib/ids.ts";
 import type { Store } from "../ports.ts";

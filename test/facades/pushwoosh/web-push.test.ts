@@ -186,6 +186,56 @@ test("410 and 404 retire the token", async (t) => {
   await retired(rest, "ann", young.subscription.push_token);
 });
 
+// The push was taken for sent as soon as one browser had it, and the one that was busy never got it.
+test("a browser that is busy gets the push later, and the others do not get it twice", async (t) => {
+  const { clock, service, call, pushes, rest } = await open(t);
+  const [busy, other] = [browser(service.url), browser(service.url)];
+  await call("registerDevice", { hwid: "a", userId: "ann", device_type: 11, ...busy.subscription });
+  await call("registerDevice", { hwid: "b", userId: "ann", device_type: 11, ...other.subscription });
+  const answerBusy = (status: number) =>
+    service.answer((request, response) => {
+      response.writeHead(request.url === busy.path ? status : 201, { "retry-after": "60" }).end();
+    });
+  const routing = { method: "all", channels: ["push"] };
+  const message = { to: { user_id: "ann" }, content: { title: "T", body: "B" }, routing };
+  /** Resolves with the message once it has been sent to one of them, and what came of that is written. */
+  const sent = async () => {
+    const { requestId } = await rest("POST", "/send", { message });
+    await pushes(2);
+    let found = await rest("GET", `/messages/${requestId}`);
+    while (found.status !== "SENT") found = await rest("GET", `/messages/${requestId}`);
+    return found;
+  };
+  /** Resolves once nothing is to be tried any more. */
+  const over = async (id: string) => {
+    for (;;) {
+      const { providers } = await rest("GET", `/messages/${id}`);
+      if (providers.length > 0) return providers[0];
+    }
+  };
+  answerBusy(429);
+  const first = await sent();
+  assert.deepEqual(first.providers, [], "and yet it is still being sent");
+  answerBusy(201);
+  clock.advance(60_000);
+  assert.deepEqual(
+    (await pushes(1)).map(({ url }) => url),
+    [busy.path],
+  );
+  const { status, reference } = await over(first.id);
+  assert.deepEqual([status, reference.reached, reference.of], ["SENT", 2, 2]);
+
+  // One that stays busy until the time is over does not make a failure of what reached the other.
+  answerBusy(500);
+  const second = await sent();
+  // The time is over with the first try behind it.
+  clock.advance(5 * 60_000);
+  const end = await over(second.id);
+  assert.deepEqual([end.status, end.reference.reached, end.reference.of], ["SENT", 1, 2]);
+  const to = service.requests.filter(({ url }) => url === other.path);
+  assert.equal(to.length, 2, "two pushes, each once");
+});
+
 test("26. an address that another device registered goes along; keys that come later are taken", async (t) => {
   const { service, call, send, pushes } = await open(t);
   const one = browser(service.url);
