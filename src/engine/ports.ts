@@ -530,7 +530,7 @@ export interface DirectoryStore {
     modify: (old: DeviceToken) => DeviceToken,
   ): Promise<DeviceToken | null>;
   deleteToken(environmentId: EnvironmentId, userId: string, token: string): Promise<boolean>;
-  /** Marks tokens that a provider called dead, so that they are not used again. */
+  /** Marks tokens that a provider called dead, so that they are not used again; devices that had one have none then. */
   failTokens(environmentId: EnvironmentId, tokens: readonly string[], reason: string, at: Millis): Promise<void>;
 
   /** Adds or replaces. */

@@ -136,6 +136,12 @@ function* modifyOne(
   return { before, after: deviceOf(rows[0] as Row), lostToken };
 }
 
+/** Takes tokens from the devices that have them. */
+export function* dropTokens(dialect: Dialect, environmentId: string, tokens: readonly string[]): Operation<void> {
+  const sql = `update devices set token = null, token_key = null where env_id = ? and ${among(dialect, "token_key")}`;
+  yield* run(text(dialect, sql, [environmentId, textList(dialect, tokens.map(keyOf))]));
+}
+
 /** On SQLite there is one writer. Always in the same order, so that nobody waits for each other. */
 function* lock(dialect: Dialect, names: readonly string[]): Operation<void> {
   if (dialect === "sqlite") return;

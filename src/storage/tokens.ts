@@ -3,6 +3,7 @@ import type { DeviceToken } from "../engine/model.ts";
 import type { DirectoryStore } from "../engine/ports.ts";
 import { Refusal } from "../engine/refusal.ts";
 import { type Database, type Dialect, type Operation, only, type Row, run } from "./database.ts";
+import { dropTokens } from "./devices.ts";
 import { columnsOf, type RowOf } from "./schema.ts";
 import {
   among,
@@ -127,7 +128,10 @@ function* put(dialect: Dialect, environmentId: string, tokens: readonly DeviceTo
   }
 }
 
-/** A token that has failed keeps its first reason, and one that was revoked stays so. */
+/**
+ * A token that has failed keeps its first reason, and one that was revoked stays so. The device that had it has none any
+ * more, so that its client hears of it and registers another.
+ */
 function* fail(
   dialect: Dialect,
   environmentId: string,
@@ -151,6 +155,7 @@ function* fail(
       list,
     ]),
   );
+  yield* dropTokens(dialect, environmentId, tokens);
 }
 
 /** A row of device_tokens, from a select or out of the JSON that gathers a user's tokens. */

@@ -68,6 +68,32 @@ forEachDatabase((dialect, open) => {
     assert.deepEqual(await devices.withTokens(newEnvironmentId(), [TOKEN]), []);
   });
 
+  // `checkDevice` went on saying that the token was there, so that a browser whose subscription had ended never told its
+  // new one.
+  test(`${dialect}: a token that a provider called dead is no device's any more`, async () => {
+    const { devices, directory } = await open();
+    const [env, other] = [newEnvironmentId(), newEnvironmentId()];
+    for (const [where, id, token] of [
+      [env, "a", TOKEN],
+      [env, "b", "alive"],
+      [other, "a", TOKEN],
+    ] as const) {
+      await devices.modify(where, id, T0, () => ({ ...DEVICE, token }), token);
+    }
+    await directory.failTokens(env, [TOKEN, "unknown"], "gone", T0 + 1);
+    const tokens = async (where: typeof env) =>
+      (await devices.read(where, ["a", "b"])).map((device) => device?.token ?? null);
+    assert.deepEqual(
+      [await tokens(env), await tokens(other)],
+      [
+        [null, "alive"],
+        [TOKEN, null],
+      ],
+    );
+    const again = await devices.modify(env, "a", T0 + 2, () => ({ ...DEVICE, token: TOKEN }), TOKEN);
+    assert.deepEqual([again.before?.token, again.after?.token], [null, TOKEN]);
+  });
+
   test(`${dialect}: users with a registered device, and the languages they were last seen in`, async () => {
     const { devices } = await open();
     const env = newEnvironmentId();

@@ -186,6 +186,23 @@ test("410 and 404 retire the token", async (t) => {
   await retired(rest, "ann", young.subscription.push_token);
 });
 
+test("a browser whose subscription has ended is told so, and may register again", async (t) => {
+  const { service, call, send, pushes, rest } = await open(t);
+  const one = browser(service.url);
+  const registered = () => call("registerDevice", { hwid: "a", userId: "ann", device_type: 11, ...one.subscription });
+  await registered();
+  service.answer({ status: 410 });
+  await send({ users: ["ann"], content: "one" });
+  await pushes(1);
+  await retired(rest, "ann", one.subscription.push_token);
+  assert.deepEqual(await call("checkDevice", { hwid: "a" }), { exist: true, push_token_exist: false });
+  service.answer({ status: 201 });
+  await registered();
+  assert.deepEqual(await call("checkDevice", { hwid: "a" }), { exist: true, push_token_exist: true });
+  await send({ users: ["ann"], content: "two" });
+  assert.equal(one.read((await pushes(1))[0]?.body as Buffer).body, "two");
+});
+
 // The push was taken for sent as soon as one browser had it, and the one that was busy never got it.
 test("a browser that is busy gets the push later, and the others do not get it twice", async (t) => {
   const { clock, service, call, pushes, rest } = await open(t);

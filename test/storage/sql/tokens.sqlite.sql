@@ -38,6 +38,13 @@ where env_id = ? and token in (
   select value
   from json_each(?)) and state in ('active', 'unknown');
 
+-- failTokens
+update devices
+set token = null, token_key = null
+where env_id = ? and token_key in (
+  select value
+  from json_each(?));
+
 -- deleteToken
 delete from device_tokens
 where env_id = ? and token = ? and user_id = ?;
