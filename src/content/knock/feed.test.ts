@@ -72,6 +72,13 @@ test("without an address or buttons there are no blocks of them", () => {
   assert.equal(feed(template).clickUrl, null);
 });
 
+// `<p>a &amp; b</p>` was shown as "a &amp; b", and of `1 < 2 and 3 > 2` beside a tag of the author's, "1  2" was left.
+test("between an author's own tags, text is what it is elsewhere", () => {
+  const { body, raw } = feed({ markdown_body: "<p>a &amp; b</p> 1 < 2 and 3 > 2" });
+  assert.equal(body, "a & b 1 < 2 and 3 > 2");
+  assert.equal(blocksOf({ raw } as Rendered)[0]?.rendered, "<p>a &amp; b</p> 1 &lt; 2 and 3 &gt; 2");
+});
+
 test("a first heading is the title for those who show one", () => {
   const rendered = feed(
     { markdown_body: "# News of {{ data.who }}\n\nIt is *here*.\n\n- a\n- b" },
