@@ -72,6 +72,21 @@ test("without an address or buttons there are no blocks of them", () => {
   assert.equal(feed(template).clickUrl, null);
 });
 
+test("the first picture of the web is the one for those who show one", () => {
+  const picture = (markdown_body: string, data: JsonObject = {}) => feed({ markdown_body }, { data }).imageUrl;
+  assert.equal(picture("no picture"), null);
+  assert.equal(
+    picture("![](/relative.png) ![](https://i.example/1.png) ![](https://i.example/2.png)"),
+    "https://i.example/1.png",
+  );
+  assert.equal(picture("<img alt='x' src='https://i.example/a.png?x=1&amp;y=2'>"), "https://i.example/a.png?x=1&y=2");
+  assert.equal(
+    picture("![{{ data.x }}]({{ data.url }})", { x: 'src="https://no"', url: "https://i.example/v" }),
+    "https://i.example/v",
+  );
+  assert.equal(picture("![]({{ data.url }})", { url: "javascript:x" }), null);
+});
+
 // `<p>a &amp; b</p>` was shown as "a &amp; b", and of `1 < 2 and 3 > 2` beside a tag of the author's, "1  2" was left.
 test("between an author's own tags, text is what it is elsewhere", () => {
   const { body, raw } = feed({ markdown_body: "<p>a &amp; b</p> 1 < 2 and 3 > 2" });

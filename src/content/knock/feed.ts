@@ -5,6 +5,7 @@ import { safeHref } from "../links.ts";
 import type { Steps } from "../liquid/drive.ts";
 import { markdownText, printMarkdown, readMarked } from "../liquid/html/markdown.ts";
 import { sanitizeHtml } from "../liquid/html/sanitize.ts";
+import { decodeHtml } from "../liquid/html/scan.ts";
 import { Fields, type MessageRendering, type MessageTemplate, oneLine } from "./message.ts";
 import { trackLinks } from "./track-links.ts";
 
@@ -30,7 +31,10 @@ export function readFeedTemplate(template: JsonObject): MessageTemplate {
 
     const [first] = blocks;
     const title = first?.kind === "heading" ? markdownText([first], session.values) : "";
-    const text = markdownText(title === "" ? blocks : blocks.slice(1), session.values);
+    // What says nothing in plain text, as a picture, leaves its place empty.
+    const text = markdownText(title === "" ? blocks : blocks.slice(1), session.values)
+      .trimEnd()
+      .replace(/^\n+/, "");
 
     const feed: JsonObject[] = [{ name: "body", type: "markdown", content: body.text.source, rendered: html }];
     const clickUrl = actionUrl === null ? null : yield* address(message, actionUrl);
@@ -48,8 +52,28 @@ export function readFeedTemplate(template: JsonObject): MessageTemplate {
       actions.push({ content: label, href, actionId: null, style: "button", backgroundColor: null });
     }
     if (shown.length > 0) feed.push({ name: "actions", type: "button_set", buttons: shown });
-    return { ...NO_CONTENT, title: oneLine(title), text, body: text, clickUrl, actions, links, raw: { feed } };
+    const imageUrl = firstImage(html);
+    return {
+      ...NO_CONTENT,
+      title: oneLine(title),
+      text,
+      body: text,
+      imageUrl,
+      clickUrl,
+      actions,
+      links,
+      raw: { feed },
+    };
   };
+}
+
+/** For those who show one picture beside the text: an address of the web. @param html sanitized, so that its quotes are. */
+function firstImage(html: string): string | null {
+  for (const [, src = ""] of html.matchAll(/<img [^>]*?\bsrc="([^"]*)"/g)) {
+    const address = decodeHtml(src);
+    if (/^https?:/i.test(address)) return address;
+  }
+  return null;
 }
 
 /** Where a click leads: into the web, the app, or the site itself. The page goes there without asking. */

@@ -56,9 +56,26 @@ test("what came through another facade has its title, text and links as blocks",
 });
 
 test("a client is never sent where a script would run", () => {
-  for (const href of ["javascript:alert(1)", " JavaScript:x", "java\nscript:x", "data:text/html,x", "vbscript:x", ""]) {
+  for (const href of [
+    "javascript:alert(1)",
+    " JavaScript:x",
+    "java\nscript:x",
+    "java\u200bscript:x",
+    "data:text/html,x",
+    "vbscript:x",
+    "file:///etc",
+    "blob:x",
+    "",
+  ]) {
     assert.equal(blocks({ clickUrl: href, actions: [action("x", href)] }).length, 1, JSON.stringify(href));
   }
+});
+
+// A message of another facade that led into an app led nowhere here, although a workflow's may.
+test("a message leads into an app", () => {
+  const [, target, buttons] = blocks({ clickUrl: "myapp://orders/7", actions: [action("Order", "myapp://orders/7")] });
+  assert.equal(target?.rendered, "myapp://orders/7");
+  assert.deepEqual(buttons?.buttons, [{ name: "primary", label: "Order", action: "myapp://orders/7" }]);
 });
 
 test("a workflow's blocks are its own; raw content of others is not taken for blocks", () => {

@@ -46,15 +46,26 @@ function plainBlocks({ title, body, imageUrl, clickUrl, actions }: Rendered): re
 /** Clients style the first one as the one to press. */
 const BUTTON_NAMES = ["primary", "secondary"];
 
-/** A client goes where it is told to, so it is told nothing that would run in its page. */
+const RUNS: ReadonlySet<string> = new Set([
+  "javascript",
+  "vbscript",
+  "data",
+  "file",
+  "blob",
+  "view-source",
+  "filesystem",
+]);
+
+/**
+ * A client goes where it is told to, so it is told nothing that would run in its page. Apps' own schemes are let pass, as
+ * they are in workflows.
+ */
 function safeTarget(href: string): string | null {
   const target = href.trim();
   if (target === "") return null;
   // Browsers leave out control characters, so that `java\nscript:` is one word to them.
-  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(target.replace(/[\p{Cc} ]/gu, ""))?.[1]?.toLowerCase();
-  return scheme === undefined || scheme === "http" || scheme === "https" || scheme === "mailto" || scheme === "tel"
-    ? target
-    : null;
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(target.replace(/[\p{Cc}\p{Cf} ]/gu, ""))?.[1]?.toLowerCase();
+  return scheme === undefined || !RUNS.has(scheme) ? target : null;
 }
 
 /** An address of the web, written so that nothing in it ends the place it is put into. */

@@ -99,7 +99,8 @@ function specOf(
         title: notification.title,
         body: notification.body,
         imageUrl: notification.imageUrl,
-        clickUrl: notification.link,
+        // Where other facades' clients can lead, whose shapes know no pages that are shown in place of a message.
+        clickUrl: notification.link ?? (remotePage !== null && /^https?:/i.test(remotePage) ? remotePage : null),
         raw: { [FACADE]: { ...mark } },
       },
     },

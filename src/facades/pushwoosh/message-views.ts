@@ -94,7 +94,8 @@ export function messageView(item: Item): MessageView {
 function actionParams({ content, data }: Item, mark: Mark | null): JsonObject {
   const params: Record<string, Json> = {};
   const link = content.clickUrl ?? content.actions.find((action) => action.href !== "")?.href;
-  if (link !== undefined) params.l = link;
+  // A page that is shown in place of the message is `r` here, and no link unless it is given as one.
+  if (link !== undefined && link !== mark?.r) params.l = link;
   if (typeof mark?.rm === "string") params.rm = mark.rm;
   if (typeof mark?.r === "string") params.r = mark.r;
   const own = Object.keys(data).length > 0 ? JSON.stringify(data) : mark?.u;

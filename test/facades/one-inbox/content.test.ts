@@ -166,6 +166,53 @@ forEachWorld((name, open) => {
     assert.deepEqual([courier.title, courier.preview], ["k5 is here", "read on"]);
   });
 
+  // Courier's clients showed no icon and Pushwoosh's no picture, and where it had stood the text began with empty lines.
+  test(`${name}: a picture in a workflow's markdown is the picture of the others`, async () => {
+    const world = await open();
+    const user = newUser();
+    const template = {
+      markdown_body: "# k9 in pictures\n\n![{{ data.key }}](https://img.example/{{ data.key }}.png?a=1&b=2)\n\nbelow",
+    };
+    await world.workflow("picture", [{ ref: "one", type: "channel", channel_key: "in-app", template }]);
+    await world.knockTrigger({ key: "k9", users: [user] }, "picture");
+    const { courier, pushwoosh } = await shown(world, user);
+    const picture = "https://img.example/k9.png?a=1&b=2";
+    assert.deepEqual([courier.icon, courier.title, courier.preview], [picture, "k9 in pictures", "below"]);
+    assert.deepEqual([pushwoosh.image, pushwoosh.title, pushwoosh.text], [picture, "k9 in pictures", "below"]);
+  });
+
+  test(`${name}: where a message leads is the same in every shape: into an app, or to a page of Pushwoosh's`, async () => {
+    const world = await open();
+    const leadsTo = async (user: string) => {
+      const { courier, knock, pushwoosh } = await shown(world, user);
+      const params = JSON.parse(pushwoosh.action_params);
+      return [courier.actions.at(-1)?.href, block(knock, "action_url")?.rendered, params.l ?? params.r];
+    };
+    const [app, page] = ["myapp://orders/7", "https://pages.example/7"];
+    const users = [newUser(), newUser(), newUser()] as const;
+    await world.pushwooshSend({ key: "k10", users: [users[0]] }, { link: app });
+    assert.deepEqual(await leadsTo(users[0]), [app, app, app]);
+    await world.pushwooshSend({ key: "k11", users: [users[1]] }, { remote_page: page });
+    assert.deepEqual(await leadsTo(users[1]), [page, page, page]);
+    const { pushwoosh } = await shown(world, users[1]);
+    assert.deepEqual([pushwoosh.action_type, Object.keys(JSON.parse(pushwoosh.action_params))], [2, ["r", "u"]]);
+    await world.courierSend(
+      { key: "k12", users: [users[2]] },
+      {
+        content: {
+          version: "2022-01-01",
+          elements: [
+            { type: "text", content: "k12" },
+            { type: "action", content: "Order", href: app },
+          ],
+        },
+      },
+    );
+    const third = await shown(world, users[2]);
+    assert.deepEqual(block(third.knock, "actions").buttons, [{ name: "primary", label: "Order", action: app }]);
+    assert.equal(JSON.parse(third.pushwoosh.action_params).l, app);
+  });
+
   test(`${name}: hostile texts and links do no harm in any shape`, async () => {
     const world = await open();
     const user = newUser();
