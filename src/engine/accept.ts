@@ -5,7 +5,7 @@ import { TurnBatcher } from "../lib/turn-batcher.ts";
 import type { Delivery, EnvironmentId, InboxItem, MessageId, Request, RequestId, SendSpec } from "./model.ts";
 import { type PlanningDeps, planMessage, requestContext } from "./plan.ts";
 import type { Acceptance, Accepted, Bus, InboxEvent, Planned, RecipientFacts, Store, StoredAnswer } from "./ports.ts";
-import { Refusal } from "./refusal.ts";
+import { isUnavailable, Refusal } from "./refusal.ts";
 import type { Target } from "./target.ts";
 import { targetOfUser } from "./target.ts";
 import { type PartyRef, partyKey } from "./workflow/model.ts";
@@ -282,10 +282,23 @@ export async function untilAlone<T, R>(
     return await run(items);
   } catch (error) {
     const failure = error instanceof Error ? error : new Error("a batch failed", { cause: error });
-    const away = failure instanceof Refusal && failure.code === "unavailable";
-    if (items.length === 1 || away) return items.map(() => failure);
+    if (items.length === 1 || isUnavailable(failure)) return items.map(() => failure);
     const middle = items.length >> 1;
     const first = await untilAlone(items.slice(0, middle), run);
     return [...first, ...(await untilAlone(items.slice(middle), run))];
   }
+}
+
+/**
+ * As `untilAlone`, for looking up what nobody waits for: of whom the database cannot look up nothing is known.
+ * Rejects while it is away.
+ */
+export async function lookUpAll<T, R>(
+  items: readonly T[],
+  run: (batch: readonly T[]) => Promise<readonly R[]>,
+): Promise<readonly R[]> {
+  const found = await untilAlone(items, run);
+  const away = found.find(isUnavailable);
+  if (away !== undefined) throw away;
+  return found.filter((one): one is R => !(one instanceof Error));
 }

@@ -2,13 +2,15 @@ import type { Logger } from "pino";
 import type { Clock, Millis } from "../lib/clock.ts";
 import { Signal } from "../lib/signal.ts";
 import { TimeSlice } from "../lib/time-slice.ts";
-import { tellPlanned } from "./accept.ts";
+import { tellPlanned, untilAlone } from "./accept.ts";
 import type { Deliverer } from "./deliver.ts";
 import type { Expander } from "./expand.ts";
 import type { ChangeTeller } from "./message-changes.ts";
 import type { Delivery, DeliveryId, Message, MessageChange, Request } from "./model.ts";
 import { type PlanningDeps, planUnattended, requestContext } from "./plan.ts";
 import type { Bus, Planned, Store, Work } from "./ports.ts";
+import { isUnavailable } from "./refusal.ts";
+import { refusedMessages } from "./refused.ts";
 import { targetOfMessage } from "./target.ts";
 import type { EndpointDeliverer } from "./webhooks/deliver.ts";
 import { Lanes } from "./webhooks/lanes.ts";
@@ -281,12 +283,20 @@ export class Dispatcher {
 
   async #resume(planned: readonly Planned[], leaseUntil: Millis): Promise<void> {
     if (planned.length === 0) return;
-    const written = await this.#store.pipeline.commitPlanned(planned, leaseUntil);
-    tellPlanned(
-      this.#bus,
-      planned.filter((_, i) => written[i]),
-    );
-    this.#log.info({ messages: planned.length, planned: written.filter(Boolean).length }, "messages.resumed");
+    const { pipeline } = this.#store;
+    const results = await untilAlone(planned, (some) => pipeline.commitPlanned(some, leaseUntil));
+    const away = results.find(isUnavailable);
+    const written = planned.filter((_, i) => results[i] === true);
+    tellPlanned(this.#bus, written);
+    this.#log.info({ messages: planned.length, planned: written.length }, "messages.resumed");
+    if (away !== undefined) throw away;
+    for (const [i, { message }] of planned.entries()) {
+      const cause = results[i];
+      if (!(cause instanceof Error)) continue;
+      this.#deps.report(cause, message.id);
+      const [ended] = refusedMessages(message, cause, this.#clock.now());
+      await pipeline.commitPlanned([{ message: ended as Message, deliveries: [] }], leaseUntil);
+    }
   }
 
   async #claimChanges(): Promise<readonly Promise<unknown>[]> {

@@ -1,10 +1,13 @@
 import type { Millis } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
 import { TimeSlice } from "../lib/time-slice.ts";
+import { lookUpAll, untilAlone } from "./accept.ts";
 import { matchesPattern, patternPrefix } from "./list-pattern.ts";
-import type { EnvironmentId, Recipient, Request } from "./model.ts";
+import type { EnvironmentId, Message, Recipient, Request } from "./model.ts";
 import { type PlanningDeps, planUnattended, type RequestContext, requestContext } from "./plan.ts";
 import type { Planned, Store } from "./ports.ts";
+import { isUnavailable } from "./refusal.ts";
+import { refusedMessages } from "./refused.ts";
 import type { Target } from "./target.ts";
 import { targetOfUser } from "./target.ts";
 import { TENANT } from "./templates.ts";
@@ -53,34 +56,70 @@ export class Expander {
   ): Promise<"expanded" | "lost" | "stopped"> {
     const planPage = await this.#pagePlanner(request);
     const sources = new RecipientPages(this.#store, this.#runs, request);
-    let current = request;
-    let lease = held;
-    for (;;) {
+    const standing = new Standing(this.#store.pipeline, request, held, nextLease);
+    while (!standing.isLost) {
       if (stopping()) {
-        await this.#giveBack(current, lease);
+        await standing.giveBack(this.#deps.clock.now());
         return "stopped";
       }
-      const cursor = parseCursor(current.cursor);
-      const page = await sources.read(cursor);
+      const page = await sources.read(parseCursor(standing.cursor));
       const planned = await planPage(page.targets);
-      const next = nextLease();
-      const following =
-        planned.length < page.targets.length
-          ? cursorAfter(page.targets[planned.length - 1] as Target, request)
-          : page.next;
-      const text = following === null ? null : JSON.stringify(following);
-      if (!(await this.#store.pipeline.commitPage(current, { held: lease, next }, text, planned))) return "lost";
-      told(planned);
-      if (text === null) return "expanded";
-      current = { ...current, cursor: text };
-      lease = next;
+      await this.#commitPage(standing, planned, told, (count) =>
+        count < page.targets.length ? cursorAfter(page.targets[count - 1] as Target, request) : page.next,
+      );
+      if (standing.isExpanded) return "expanded";
     }
+    return "lost";
   }
 
-  /** Whoever goes on need not wait for the lease to lapse: an empty page is committed under one that is over. */
-  async #giveBack(request: Request, held: Millis): Promise<void> {
-    const cursor = request.cursor ?? JSON.stringify(parseCursor(null));
-    await this.#store.pipeline.commitPage(request, { held, next: this.#deps.clock.now() }, cursor, []);
+  /**
+   * A page is one commit. Where the database refuses that its halves are, down to single recipients, so that one whom it
+   * cannot take is not the others' loss.
+   * @param behind where expanding goes on behind so many of them.
+   */
+  async #commitPage(
+    standing: Standing,
+    planned: readonly Planned[],
+    told: (planned: readonly Planned[]) => void,
+    behind: (count: number) => Cursor | null,
+  ): Promise<void> {
+    if (planned.length === 0) return void (await standing.moveTo(behind(0), []));
+    let done = 0;
+    const move = async (written: readonly Planned[], count: number): Promise<void> => {
+      if (!(await standing.moveTo(behind(done + count), written))) return;
+      done += count;
+      told(written);
+    };
+    const results = await untilAlone(planned, async (some) => {
+      if (standing.isLost) return some;
+      try {
+        await move(some, some.length);
+      } catch (error) {
+        const [{ message }] = some as [Planned];
+        if (some.length > 1 || isUnavailable(error)) throw error;
+        this.#deps.report(error, message.id);
+        await this.#refuse(message, error, (instead) => move(instead, 1));
+      }
+      return some;
+    });
+    const failure = results.find((result) => result instanceof Error);
+    if (failure !== undefined) throw failure;
+  }
+
+  /** Writes what the database takes in place of a message; if nothing else, that there is none. */
+  async #refuse(
+    message: Message,
+    cause: unknown,
+    write: (instead: readonly Planned[]) => Promise<void>,
+  ): Promise<void> {
+    for (const instead of refusedMessages(message, cause, this.#deps.clock.now())) {
+      try {
+        return await write([{ message: instead, deliveries: [] }]);
+      } catch (error) {
+        if (isUnavailable(error)) throw error;
+      }
+    }
+    await write([]);
   }
 
   /** What the pages of a request share is looked up once. */
@@ -95,10 +134,10 @@ export class Expander {
 
   /** @returns what was planned, in the order of the targets; fewer than these when it takes too long. At least one. */
   async #planPage(context: RequestContext, targets: readonly Target[]): Promise<readonly Planned[]> {
-    const users = targets.flatMap((target) => (target.userId === null ? [] : [target.userId]));
-    const facts = new Map(
-      (await this.#store.directory.facts(context.request.environmentId, [...new Set(users)])).map((f) => [f.userId, f]),
-    );
+    const { environmentId } = context.request;
+    const users = new Set(targets.flatMap((target) => (target.userId === null ? [] : [target.userId])));
+    const known = await lookUpAll([...users], (some) => this.#store.directory.facts(environmentId, some));
+    const facts = new Map(known.map((each) => [each.userId, each]));
     const planned: Planned[] = [];
     const slice = new TimeSlice(PAGE_MS);
     for (const target of targets) {
@@ -106,11 +145,62 @@ export class Expander {
         await slice.rest();
         break;
       }
-      const known = target.userId === null ? null : (facts.get(target.userId) ?? null);
+      const ofUser = target.userId === null ? null : (facts.get(target.userId) ?? null);
       const id = newId("msg", this.#deps.clock.now());
-      planned.push(await planUnattended(context, target, known, id, null, this.#deps));
+      planned.push(await planUnattended(context, target, ofUser, id, null, this.#deps));
     }
     return planned;
+  }
+}
+
+/** How far a request is expanded, and the lease it is expanded under. Each move is a commit. */
+class Standing {
+  readonly #pipeline: Pick<Store["pipeline"], "commitPage">;
+  readonly #nextLease: () => Millis;
+  #request: Request;
+  #lease: Millis;
+  #end: "expanded" | "lost" | null = null;
+
+  constructor(
+    pipeline: Pick<Store["pipeline"], "commitPage">,
+    request: Request,
+    lease: Millis,
+    nextLease: () => Millis,
+  ) {
+    this.#pipeline = pipeline;
+    this.#request = request;
+    this.#lease = lease;
+    this.#nextLease = nextLease;
+  }
+
+  get cursor(): string | null {
+    return this.#request.cursor;
+  }
+
+  get isExpanded(): boolean {
+    return this.#end === "expanded";
+  }
+
+  /** Another process has claimed it. */
+  get isLost(): boolean {
+    return this.#end === "lost";
+  }
+
+  /** @param to null at the end. @returns whether it was written; false when the request is lost. */
+  async moveTo(to: Cursor | null, planned: readonly Planned[]): Promise<boolean> {
+    const cursor = to === null ? null : JSON.stringify(to);
+    const next = this.#nextLease();
+    const written = await this.#pipeline.commitPage(this.#request, { held: this.#lease, next }, cursor, planned);
+    this.#request = { ...this.#request, cursor };
+    this.#lease = next;
+    if (!written || cursor === null) this.#end = written ? "expanded" : "lost";
+    return written;
+  }
+
+  /** Whoever goes on need not wait for the lease to lapse: an empty page is committed under one that is over. */
+  async giveBack(now: Millis): Promise<void> {
+    const cursor = this.cursor ?? JSON.stringify(parseCursor(null));
+    await this.#pipeline.commitPage(this.#request, { held: this.#lease, next: now }, cursor, []);
   }
 }
 

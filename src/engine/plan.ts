@@ -22,7 +22,7 @@ import { nextOpening } from "./opening-hours.ts";
 import type { CompiledContent, ContentLanguage, Planned, ProviderKind, RecipientFacts } from "./ports.ts";
 import { RenderError } from "./ports.ts";
 import { consentFor } from "./preferences.ts";
-import { Refusal } from "./refusal.ts";
+import { isUnavailable } from "./refusal.ts";
 import {
   channelTimeout,
   DEFAULT_ROUTING,
@@ -381,7 +381,7 @@ export async function planUnattended(
   try {
     return await planMessage(context, target, facts, id, resumed, deps);
   } catch (error) {
-    if (error instanceof Refusal && error.code === "unavailable") throw error;
+    if (isUnavailable(error)) throw error;
     deps.report(error, id);
     const draft = draftMessage(context, target, facts, id, target.tenantId, deps.clock.now(), resumed);
     return ended(draft, "undeliverable", "failed", "internal error while the message was planned");

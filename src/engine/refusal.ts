@@ -36,3 +36,8 @@ export class Refusal extends Error {
     this.retryAfterMs = more.retryAfterMs;
   }
 }
+
+/** The database is away: nobody is to blame, and the same is worth trying later. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof Refusal && error.code === "unavailable";
+}

@@ -8,7 +8,7 @@ import { deepMerge, isObject, type JsonObject } from "../../lib/json.ts";
 import { stamp } from "../compose.ts";
 import type { EnvironmentId, Message, MessageId, MessageState, Provider, Request } from "../model.ts";
 import type { Planned } from "../ports.ts";
-import { Refusal } from "../refusal.ts";
+import { isUnavailable } from "../refusal.ts";
 import type { Target } from "../target.ts";
 import type { Furniture, PreparedWorkflow } from "./catalog.ts";
 import { oncePer } from "./frequency.ts";
@@ -159,7 +159,7 @@ export async function planRunUnattended(
   try {
     return await planRun(context, target, parties, id, deps);
   } catch (error) {
-    if (error instanceof Refusal && error.code === "unavailable") throw error;
+    if (isUnavailable(error)) throw error;
     report(error, id);
     const now = deps.clock.now();
     const record = firstRecord(context, target, now);

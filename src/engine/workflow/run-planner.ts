@@ -1,6 +1,7 @@
 /** Planning runs as accepting and expanding ask for it: the parties of a whole turn or page read at once. */
 import { newId } from "../../lib/ids.ts";
 import { TimeSlice } from "../../lib/time-slice.ts";
+import { lookUpAll } from "../accept.ts";
 import type { EnvironmentId, MessageId, Request } from "../model.ts";
 import type { Planned, Store } from "../ports.ts";
 import type { Target } from "../target.ts";
@@ -69,7 +70,7 @@ export class RunPlanner {
     const { clock, reportPlanning } = this.#deps;
     const { request } = context;
     const wanted = new Map(partiesOf(request, targets).map((party) => [partyKey(party), party]));
-    const facts = await this.facts(request.environmentId, [...wanted.values()]);
+    const facts = await lookUpAll([...wanted.values()], (some) => this.facts(request.environmentId, some));
     const parties = new Map(facts.map((each) => [partyKey(each.party), each]));
     const planned: Planned[] = [];
     const slice = new TimeSlice(sliceMs);

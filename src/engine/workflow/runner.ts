@@ -14,7 +14,7 @@ import { TurnBatcher } from "../../lib/turn-batcher.ts";
 import { tellDeliveries, untilAlone } from "../accept.ts";
 import type { MessageId } from "../model.ts";
 import type { Bus, Store } from "../ports.ts";
-import { Refusal } from "../refusal.ts";
+import { isUnavailable } from "../refusal.ts";
 import { type LoadDeps, type Loaded, loadRuns } from "./load.ts";
 import type { BatchStep, PartyRef, Run, RunRecord, RunState } from "./model.ts";
 import { TENANTS } from "./model.ts";
@@ -129,7 +129,7 @@ export class Runner {
       // A call that was cut short by our own stop says nothing about who was called.
       return stop.aborted ? "stopped" : await this.#commit(run, hold, walked);
     } catch (error) {
-      if (error instanceof Refusal && error.code === "unavailable") throw error;
+      if (isUnavailable(error)) throw error;
       // A mistake of ours, or what the database cannot store. Walked again for ever, it would come to the same.
       log.error({ err: error, messageId: run.messageId, environmentId: run.environmentId }, "run.failed");
       return await this.#commit(run, hold, setBack(run, record, clock.now()));

@@ -16,7 +16,7 @@
  */
 import type { Millis } from "../../lib/clock.ts";
 import type { Delivery, DeliveryId, Request } from "../model.ts";
-import { Refusal } from "../refusal.ts";
+import { isUnavailable, Refusal } from "../refusal.ts";
 import { branchStep, cohortStep } from "./branch-steps.ts";
 import { channelStep } from "./channel-step.ts";
 import { updateData, updateParty } from "./effects.ts";
@@ -128,7 +128,7 @@ export class Walk {
     try {
       return await this.#do(step);
     } catch (error) {
-      if (error instanceof Refusal && error.code === "unavailable") throw error;
+      if (isUnavailable(error)) throw error;
       const isTheirs = error instanceof Error && (error.name === "RenderError" || error instanceof Refusal);
       if (!isTheirs) this.#deps.report(error, run, step);
       const text = isTheirs ? (error as Error).message.slice(0, MAX_ERROR_CHARS) : "internal error";
