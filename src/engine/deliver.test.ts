@@ -188,6 +188,55 @@ forEachDatabase((name, open) => {
       assert.equal((await one.call("GET", `/messages/${id}`)).body.status, "SENT");
     }
   });
+
+  // Postgres refused the reason, and with it what came of every try that was recorded together: all of these mails were
+  // sent again after their lease, and again.
+  test(`${name}: what a provider says is recorded, whatever characters it uses`, async (t) => {
+    const target = await startSendingTarget({ store: await open() });
+    t.after(() => target.close());
+    target.outcomes.set("smtp", { kind: "rejected", reason: "5\u00000" });
+    const send = (provider: string) =>
+      target.send({ to: { email: "a@x.io" }, content, channels: { email: { providers: [provider] } } });
+    const ids = await Promise.all([send("smtp"), send("second-mail")]);
+    await target.engine.dispatcher.idle();
+    const [refused, sent] = await Promise.all(ids.map((id) => target.call("GET", `/messages/${id}`)));
+    assert.deepEqual([refused?.body.status, refused?.body.error], ["UNDELIVERABLE", "5\ufffd0"]);
+    assert.equal(sent?.body.status, "SENT");
+  });
+
+  test(`${name}: a failover that the database refuses ends its message, and no other try is made again`, async (t) => {
+    const refusing = (own: Store): Store => ({
+      ...own,
+      pipeline: {
+        ...own.pipeline,
+        settle: async (batch) => {
+          const isRefused = batch.some(({ next }) => next.state === "failed" && next.failover.length > 0);
+          if (isRefused) throw new Error("no failover was expected");
+          return await own.pipeline.settle(batch);
+        },
+      },
+    });
+    const target = await startSendingTarget({ store: await open() }, 16, refusing);
+    t.after(() => target.close());
+    target.outcomes.set("smtp", { kind: "rejected", reason: "no" });
+    const send = (channels: readonly string[]) =>
+      target.send({
+        to: { email: "a@x.io", phone_number: "+1" },
+        content,
+        routing: { method: "single", channels },
+        channels: { email: { providers: ["smtp"] } },
+      });
+    const ids = await Promise.all([send(["email", "sms"]), send(["sms"]), send(["sms"])]);
+    await target.engine.dispatcher.idle();
+    target.clock.advance(60_000);
+    await target.engine.dispatcher.idle();
+    const found = await Promise.all(ids.map((id) => target.call("GET", `/messages/${id}`)));
+    assert.deepEqual(
+      found.map(({ body }) => body.status),
+      ["UNDELIVERABLE", "SENT", "SENT"],
+    );
+    assert.deepEqual(target.sent.map(({ delivery }) => delivery.provider).sort(), ["smtp", "twilio", "twilio"]);
+  });
 });
 
 // Given back unsettled, the push would have reached the same browser once more from the next process.

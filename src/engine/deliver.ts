@@ -2,11 +2,12 @@ import type { Logger } from "pino";
 import type { Clock, Millis } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
 import { TurnBatcher } from "../lib/turn-batcher.ts";
-import { tellDeliveries } from "./accept.ts";
+import { tellDeliveries, untilAlone } from "./accept.ts";
 import type { Endpoints } from "./endpoints.ts";
 import type { Attempt, Delivery, MessageState, Outcome, Provider } from "./model.ts";
 import { type PlanningDeps, planFailover, requestContext } from "./plan.ts";
 import type { Bus, Outgoing, Settled, Settlement, Store } from "./ports.ts";
+import { isUnavailable } from "./refusal.ts";
 import { nextStep, STEP_SCHEDULE, USUAL_SCHEDULE } from "./retry.ts";
 import { targetOfMessage } from "./target.ts";
 
@@ -29,6 +30,8 @@ export interface DeliverDeps {
   readonly tryTimeoutMs: Millis;
 }
 
+type Next = Settlement["next"];
+
 /** A try is given this long, however little time is left: one cut off in the middle of a mail may have sent it. */
 const SHORTEST_TRY_MS = 3_000;
 
@@ -38,11 +41,15 @@ const SHORTEST_TRY_MS = 3_000;
  */
 export class Deliverer {
   readonly #deps: DeliverDeps;
-  readonly #settlements: TurnBatcher<Settlement, Settled>;
+  readonly #settlements: TurnBatcher<Settlement, Settled | Error>;
 
   constructor(deps: DeliverDeps) {
     this.#deps = deps;
-    this.#settlements = new TurnBatcher((batch) => deps.store.pipeline.settle(batch), 500);
+    // One that the database does not take must not make the others of its batch be sent again.
+    this.#settlements = new TurnBatcher(
+      (batch) => untilAlone(batch, (settlements) => deps.store.pipeline.settle(settlements)),
+      500,
+    );
   }
 
   /**
@@ -72,14 +79,13 @@ export class Deliverer {
       reason: outcome.kind === "sent" ? null : outcome.reason,
       statusCode: outcome.statusCode ?? null,
     };
-    const decide = (): Promise<Settlement["next"]> => this.#next(delivery, outcome, startedAt, endedAt);
-    let next = await decide();
+    const decide = (): Promise<Next> => this.#next(delivery, outcome, startedAt, endedAt);
+    const decided = await decide();
     // Last of all: from here on nobody renews it. Most of it is left, more than deciding again takes.
     const leaseUntil = await finalLease();
-    let settled = await this.#settlements.add({ delivery, leaseUntil, attempt, next });
+    let { settled, next } = await this.#settle({ delivery, leaseUntil, attempt, next: decided });
     while (settled === "again") {
-      next = await decide();
-      settled = await this.#settlements.add({ delivery, leaseUntil, attempt, next });
+      ({ settled, next } = await this.#settle({ delivery, leaseUntil, attempt, next: await decide() }));
     }
     if (log.isLevelEnabled("info")) {
       log.info(
@@ -107,6 +113,21 @@ export class Deliverer {
     return "settled";
   }
 
+  /**
+   * A try is recorded even where the database refuses what follows from it: else it would be made again for ever.
+   * @returns also what followed.
+   */
+  async #settle(settlement: Settlement): Promise<{ readonly settled: Settled; readonly next: Next }> {
+    const settled = await this.#settlements.add(settlement);
+    if (!(settled instanceof Error)) return { settled, next: settlement.next };
+    if (isUnavailable(settled)) throw settled;
+    const { messageId, id: deliveryId } = settlement.delivery;
+    this.#deps.log.error({ err: settled, messageId, deliveryId }, "delivery.not-settled");
+    const next = withoutConsequences(settlement.next);
+    const [settledSo] = await this.#deps.store.pipeline.settle([{ ...settlement, next }]);
+    return { settled: settledSo as Settled, next };
+  }
+
   async #try(delivery: Delivery, stop: AbortSignal): Promise<Outcome> {
     const { senders, store, clock, tryTimeoutMs } = this.#deps;
     const provider = await this.#providerOf(delivery);
@@ -130,7 +151,7 @@ export class Deliverer {
     return providers.find((candidate) => candidate.id === delivery.providerId) ?? null;
   }
 
-  async #next(delivery: Delivery, outcome: Outcome, startedAt: Millis, now: Millis): Promise<Settlement["next"]> {
+  async #next(delivery: Delivery, outcome: Outcome, startedAt: Millis, now: Millis): Promise<Next> {
     if (outcome.kind === "sent") return { state: "sent", at: now, reference: outcome.reference ?? null };
     const record = await this.#deps.store.messages.read(delivery.environmentId, delivery.messageId);
     const first = delivery.startedAt ?? startedAt;
@@ -179,4 +200,9 @@ export class Deliverer {
     const context = await requestContext(request, planning);
     return { ...failed, besides, failover: await planFailover(context, message, siblings, target, facts, planning) };
   }
+}
+
+function withoutConsequences(next: Next): Next {
+  if (next.state === "failed") return { ...next, failover: [] };
+  return "reference" in next ? { ...next, reference: null } : next;
 }

@@ -5,7 +5,7 @@
 import { MESSAGE_RANK, type Message, type MessageState } from "../engine/model.ts";
 import type { Millis } from "../lib/clock.ts";
 import type { Dialect, Operation, Row } from "./database.ts";
-import { among, lockingRows, text, textList } from "./text.ts";
+import { among, lockingRows, storable, text, textList } from "./text.ts";
 
 export interface Rise {
   readonly env: string;
@@ -64,7 +64,7 @@ export function* raiseMessages(rises: readonly Rise[]): Operation<void> {
       MESSAGE_RANK[r.state],
       r.state,
       r.reason ?? null,
-      r.error ?? null,
+      storable(r.error ?? null),
       r.sentAt ?? null,
       r.deliveredAt ?? null,
       r.openedAt ?? null,

@@ -19,7 +19,7 @@ import type { Row, Value } from "./database.ts";
 import { bucketOf } from "./inbox-counts.ts";
 import { originFrom, originText, runFrom, runText } from "./run-records.ts";
 import { columnsOf, type RowOf, tenantColumn, tenantOf } from "./schema.ts";
-import { decodeJson, decodeObject, encodeJson } from "./text.ts";
+import { decodeJson, decodeObject, encodeJson, storable } from "./text.ts";
 
 export const REQUEST_COLUMNS = columnsOf("requests");
 export const MESSAGE_COLUMNS = columnsOf("messages");
@@ -143,7 +143,7 @@ export function messageValues(m: Message, deliveries: readonly Delivery[]): Valu
     m.requestId,
     m.state,
     m.reason,
-    m.error,
+    storable(m.error),
     m.userId,
     m.recipient,
     tenantColumn(m.tenantId),
@@ -324,7 +324,7 @@ export function attemptValues(a: Attempt): Value[] {
     a.startedAt,
     a.endedAt,
     a.outcome,
-    a.reason,
+    storable(a.reason),
     a.statusCode,
   ];
 }

@@ -16,8 +16,7 @@ import { mergeProperties } from "./party-properties.ts";
 import { insertDeliveries, markInInbox } from "./planned.ts";
 import { REQUEST_COLUMNS, requestValues, runRecordValues } from "./rows.ts";
 import { runStateText } from "./run-rows.ts";
-import { among, lockingRows, text, textList } from "./text.ts";
-import { storable } from "./webhook-rows.ts";
+import { among, lockingRows, storable, text, textList } from "./text.ts";
 
 const KEY = { env_id: "text", message_id: "text" } as const;
 const END = "delete from runs where (env_id, message_id) in (select v.env_id, v.message_id from :rows)";

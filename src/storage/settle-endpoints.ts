@@ -8,8 +8,8 @@ import { writeAppMessages } from "./app-accept.ts";
 import { WITHOUT_CONTENT } from "./app-messages.ts";
 import type { Dialect, Operation, Value } from "./database.ts";
 import { noteHealth } from "./endpoint-health.ts";
-import { among, text, textList } from "./text.ts";
-import { ENDPOINT_ATTEMPT_COLUMNS, endpointAttemptValues, storable } from "./webhook-rows.ts";
+import { among, storable, text, textList } from "./text.ts";
+import { ENDPOINT_ATTEMPT_COLUMNS, endpointAttemptValues } from "./webhook-rows.ts";
 
 /** Locks what settling these will write, on Postgres; on SQLite nobody can come between. */
 export function* lockEndpointRows(dialect: Dialect, settlements: readonly Settlement[]): Operation<void> {

@@ -12,8 +12,7 @@ import { lockMessages, type Rise, raiseMessages } from "./message-progress.ts";
 import { insertDeliveries, markInInbox } from "./planned.ts";
 import { ATTEMPT_COLUMNS, attemptValues } from "./rows.ts";
 import { lockEndpointRows, settleEndpoints } from "./settle-endpoints.ts";
-import { among, encodeJson, text, textList } from "./text.ts";
-import { storable } from "./webhook-rows.ts";
+import { among, encodeJson, storable, text, textList } from "./text.ts";
 
 const SETTLE = `update deliveries set
     state = v.state, due_at = coalesce(v.due_at, deliveries.due_at), lease_until = null, ready_at = v.due_at,
@@ -138,7 +137,7 @@ function settledValues({ delivery, leaseUntil, attempt: own, next, endpoint }: S
     pending?.dueAt ?? null,
     attempt === null ? 0 : 1,
     pending?.startedAt ?? attempt?.startedAt ?? null,
-    error === null ? null : storable(error),
+    storable(error),
     encodeJson(reference),
     sentAt,
     next.state === "delivered" ? next.at : null,

@@ -139,3 +139,10 @@ export function pageOf<T>(found: readonly T[], limit: number, key: (item: T) => 
   const last = items.at(-1);
   return { items, next: found.length > limit && last !== undefined ? key(last) : null };
 }
+
+/** What strangers answered, as both databases can store it: a try must be recorded whatever came back. */
+export function storable(text: string): string;
+export function storable(text: string | null): string | null;
+export function storable(text: string | null): string | null {
+  return text === null ? null : text.replaceAll("\0", "\ufffd").toWellFormed();
+}

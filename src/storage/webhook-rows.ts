@@ -13,7 +13,7 @@ import type {
 import type { JsonObject } from "../lib/json.ts";
 import type { Row, Value } from "./database.ts";
 import { columnsOf, type RowOf } from "./schema.ts";
-import { decodeJson, decodeObject, encodeJson, requireId } from "./text.ts";
+import { decodeJson, decodeObject, encodeJson, requireId, storable } from "./text.ts";
 
 export const APP_MESSAGE_COLUMNS = columnsOf("app_messages");
 export const ENDPOINT_ATTEMPT_COLUMNS = columnsOf("endpoint_attempts");
@@ -141,13 +141,8 @@ export function endpointAttemptValues(a: EndpointAttempt): Value[] {
     a.nextAt,
     JSON.stringify(a.sentHeaders),
     a.responseHeaders === null ? null : JSON.stringify(a.responseHeaders),
-    a.response === null ? null : storable(a.response),
+    storable(a.response),
   ];
-}
-
-/** What strangers answered, as both databases can store it: a try must be recorded whatever came back. */
-export function storable(text: string): string {
-  return text.replaceAll("\0", "\ufffd").toWellFormed();
 }
 
 export function endpointAttemptOf(found: Row): EndpointAttempt {
