@@ -57,7 +57,8 @@ import { InboxVisibility } from "./http/inbox-visibility.ts";
 import { portalRoutes } from "./http/portal.ts";
 import { buildServer } from "./http/server.ts";
 import { signUserToken } from "./http/user-token.ts";
-import { type Clock, type Millis, systemClock } from "./lib/clock.ts";
+import { type Clock, type Millis, steadyClock, systemClock } from "./lib/clock.ts";
+import { FollowingClock } from "./lib/following-clock.ts";
 import { openVault } from "./lib/vault.ts";
 import { Hub } from "./realtime/hub.ts";
 import { attachUpgrades } from "./realtime/upgrade.ts";
@@ -95,7 +96,6 @@ export interface Overrides {
  * Rejects when the database cannot be opened or the port is taken; nothing is left running then.
  */
 export async function startApp(config: Config, overrides: Overrides = {}): Promise<App> {
-  const clock = overrides.clock ?? systemClock;
   const roll = overrides.roll ?? Math.random;
   const log = overrides.log ?? pino({ level: config.logLevel });
   const undo: (() => Promise<unknown> | unknown)[] = [];
@@ -104,12 +104,11 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   };
   try {
     const { databaseUrl: url, dataDir, durability, databasePool: poolSize } = config;
-    const heardClock = (aheadMs: Millis): void => {
-      // Another process with the right clock would take our leases for lapsed, and make our tries a second time.
-      if (Math.abs(aheadMs) >= config.leaseMs / 5) log.warn({ aheadMs }, "clock.differs-from-database");
-    };
-    const opened = await openStore({ url, dataDir, durability, poolSize, heardClock });
+    const opened = await openStore({ url, dataDir, durability, poolSize });
     undo.push(() => opened.close());
+    const { clock, stop: stopClock } =
+      overrides.clock === undefined ? await clockOf(opened, log) : { clock: overrides.clock, stop: () => {} };
+    undo.push(stopClock);
     const vault = openVault(config);
     const store = await sealedStore(opened, vault, FIRST_ENVIRONMENT_ID, clock);
     const { environment, credentials: first } = await openFirstEnvironment({
@@ -374,4 +373,21 @@ function lateLinks(publicUrl: () => string, environmentById: (id: string) => Env
     open: (...args) => links().open(...args),
     unsubscribe: (...args) => links().unsubscribe(...args),
   };
+}
+
+/** Worth knowing of a machine, although nothing comes of it: logs of other programs there are as wrong. */
+const DIFFERING_MS: Millis = 1_000;
+
+/**
+ * Processes on one database keep its time: leases and due times are read by all of them, and whoever is ahead by more
+ * than a lease would make the tries of others a second time. Alone on a machine, it is the machine's.
+ */
+async function clockOf(store: Store, log: Logger): Promise<{ readonly clock: Clock; readonly stop: () => void }> {
+  if ((await store.time()) === null) return { clock: systemClock, stop: () => {} };
+  const ask = async (): Promise<Millis> => (await store.time()) as Millis;
+  const clock = new FollowingClock(ask, steadyClock(), (aheadMs) => {
+    if (Math.abs(aheadMs) >= DIFFERING_MS) log.warn({ aheadMs }, "clock.differs-from-database");
+  });
+  await clock.start();
+  return { clock, stop: () => clock.stop() };
 }

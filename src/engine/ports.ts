@@ -745,6 +745,8 @@ export interface Store {
   readonly happenings: HappeningStore;
   readonly schedules: ScheduleStore;
   readonly parties: PartyStore;
+  /** What the clock shows that all processes on the database share; null when that is the machine's. */
+  time(): Promise<Millis | null>;
   /** Resolves if the database answers. */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -18,17 +18,30 @@ const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 export const systemClock: Clock = {
   now: () => Date.now(),
   wakeAt(at, wake) {
-    let timer: NodeJS.Timeout;
     const latest = performance.now() + (at - Date.now());
-    const step = (): void => {
-      const left = Math.min(at - Date.now(), latest - performance.now());
-      if (left <= 0) wake();
-      else timer = setTimeout(step, Math.min(Math.ceil(left), LONGEST_TIMEOUT_MS));
-    };
-    timer = setTimeout(step, Math.min(Math.max(0, at - Date.now()), LONGEST_TIMEOUT_MS));
-    return () => clearTimeout(timer);
+    return wakeAfter(() => Math.min(at - Date.now(), latest - performance.now()), wake);
   },
 };
+
+/**
+ * Begins at the time of the machine and counts on by itself: setting the machine's clock does not move it. Shows
+ * fractions of milliseconds.
+ */
+export function steadyClock(): Clock {
+  const begun = Date.now() - performance.now();
+  const now = (): Millis => begun + performance.now();
+  return { now, wakeAt: (at, wake) => wakeAfter(() => at - now(), wake) };
+}
+
+function wakeAfter(left: () => Millis, wake: () => void): () => void {
+  let timer: NodeJS.Timeout;
+  const wait = (): void => {
+    timer = setTimeout(step, Math.min(Math.max(0, Math.ceil(left())), LONGEST_TIMEOUT_MS));
+  };
+  const step = (): void => (left() <= 0 ? wake() : wait());
+  wait();
+  return () => clearTimeout(timer);
+}
 
 /** A clock that stands still until a test moves it. */
 export class FakeClock implements Clock {

@@ -5,6 +5,8 @@
  * written once and how nothing can slip in between `begin` and `commit` on the one connection of SQLite.
  */
 
+import type { Millis } from "../lib/clock.ts";
+
 export type Dialect = "sqlite" | "postgres";
 export type Value = string | number | null;
 export type Row = { readonly [column: string]: Value };
@@ -65,6 +67,8 @@ export interface Database {
   lease<T>(operation: () => Operation<T>): Promise<T>;
   /** Runs an operation that only reads, on one snapshot. */
   read<T>(operation: () => Operation<T>): Promise<T>;
+  /** What the clock shows that all who use the database share; null when that is the machine's. */
+  time(): Promise<Millis | null>;
   ping(): Promise<void>;
   close(): Promise<void>;
 }

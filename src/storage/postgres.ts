@@ -37,14 +37,10 @@ const parsers = {
 
 /**
  * Connects and brings the schema up to date.
- * @param poolSize connections at most. @param heardClock is told how far the server's clock is ahead of ours.
+ * @param poolSize connections at most.
  * @throws Refusal("unavailable") while Postgres cannot be reached, Error when the database is a newer program's.
  */
-export async function openPostgres(
-  url: string,
-  poolSize = 10,
-  heardClock: (aheadMs: Millis) => void = () => {},
-): Promise<Database> {
+export async function openPostgres(url: string, poolSize = 10): Promise<Database> {
   const pool = new Pool({
     connectionString: url,
     max: poolSize,
@@ -63,7 +59,6 @@ export async function openPostgres(
   const database = new PostgresDatabase(pool);
   try {
     await migrate(pool);
-    heardClock(await clockAhead(pool));
   } catch (error) {
     await pool.end();
     throw translated(error);
@@ -119,6 +114,14 @@ class PostgresDatabase implements Database {
       const again = text === null ? running : operation();
       const step = text === null ? first : again.next();
       return await this.#inTransaction(client, "begin isolation level repeatable read read only", again, step);
+    });
+  }
+
+  async time(): Promise<Millis> {
+    return await this.read(function* () {
+      const sql = "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now";
+      const { rows } = yield { kind: "text", sql, params: [] };
+      return rows[0]?.now as Millis;
     });
   }
 
@@ -292,15 +295,6 @@ async function migrate(pool: Pool): Promise<void> {
     throw error;
   }
   client.release();
-}
-
-/** Half of the way there and back is what we cannot tell. */
-async function clockAhead(pool: Pool): Promise<Millis> {
-  const before = Date.now();
-  const { rows } = await asked(
-    pool.query<{ now: number }>("select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now"),
-  );
-  return (rows[0]?.now ?? before) - Math.round((before + Date.now()) / 2);
 }
 
 /** The client failed rather than the statement: refused, cut off, silent for too long. */

@@ -112,6 +112,11 @@ class SqliteDatabase implements Database {
     }
   }
 
+  /** One machine, one clock. */
+  async time(): Promise<null> {
+    return null;
+  }
+
   async ping(): Promise<void> {
     await this.read(function* () {
       yield { kind: "text", sql: "select 1", params: [] };

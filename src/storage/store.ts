@@ -2,7 +2,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Store } from "../engine/ports.ts";
-import type { Millis } from "../lib/clock.ts";
 import { appMessageStore } from "./app-messages.ts";
 import { audienceStore } from "./audiences.ts";
 import { bulkOperationStore } from "./bulk-operations.ts";
@@ -51,8 +50,6 @@ export interface StoreOptions {
   readonly durability: "full" | "normal";
   /** Connections to Postgres at most; 10 by default. */
   readonly poolSize?: number;
-  /** Told once, of Postgres: how far its clock is ahead of ours. Leases are read by the clocks of all processes. */
-  readonly heardClock?: (aheadMs: Millis) => void;
 }
 
 /**
@@ -68,7 +65,7 @@ export async function openDatabase(options: StoreOptions): Promise<Database> {
   if (options.url !== null) {
     // Only who uses Postgres pays the memory of its driver, 10 MB.
     const { openPostgres } = await import("./postgres.ts");
-    return await openPostgres(options.url, options.poolSize, options.heardClock);
+    return await openPostgres(options.url, options.poolSize);
   }
   if (options.dataDir === ":memory:") return openSqlite(":memory:", options.durability);
   // The database holds signing secrets and people's addresses: nobody else on the machine needs to look in.
@@ -123,6 +120,7 @@ export function storeOn(database: Database): Store {
       ...userMergeStore(database),
       ...bulkOperationStore(database),
     },
+    time: () => database.time(),
     ping: () => database.ping(),
     close: () => database.close(),
   };

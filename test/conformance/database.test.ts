@@ -52,6 +52,13 @@ forEachDatabase((name, _open, openRaw) => {
     assert.equal(await countOf(db, env), 16);
   });
 
+  test(`${name}: shows the time of a clock that processes share, if there is one`, async () => {
+    const db = await openRaw();
+    const [first, second] = [await db.time(), await db.time()];
+    if (name === "sqlite") return assert.deepEqual([first, second], [null, null]);
+    assert.ok(Number.isInteger(first) && (second as number) >= (first as number));
+  });
+
   test(`${name}: a lone write that throws leaves nothing behind`, async () => {
     const db = await openRaw();
     const env = newEnvironmentId();
@@ -438,6 +445,7 @@ function recording(db: Database, asked: string[]): Database {
     write: (operation) => db.write(watched(operation)),
     lease: (operation) => db.lease(watched(operation)),
     read: (operation) => db.read(watched(operation)),
+    time: () => db.time(),
     ping: () => db.ping(),
     close: () => db.close(),
   };

@@ -22,7 +22,7 @@ const required = (process.env.CARILLON_TEST_REQUIRE ?? "").includes("postgres");
 const skip = DIALECTS.includes("postgres") || required ? false : "no Postgres on this machine";
 
 interface Cluster {
-  start(): Promise<Child>;
+  start(more?: { readonly [name: string]: string }): Promise<Child>;
   rows(sql: string): Promise<Record<string, unknown>[]>;
 }
 
@@ -37,7 +37,7 @@ async function cluster(t: TestContext): Promise<Cluster> {
     await remove();
   });
   return {
-    async start() {
+    async start(more = {}) {
       const child = await startChild({
         CARILLON_DATABASE_URL: place.url as string,
         CARILLON_DATABASE_POOL: "5",
@@ -46,6 +46,7 @@ async function cluster(t: TestContext): Promise<Cluster> {
         CARILLON_LEASE_MS: `${LEASE_MS}`,
         CARILLON_POLL_MS: "100",
         CARILLON_MAX_IN_FLIGHT: `${IN_FLIGHT}`,
+        ...more,
       });
       children.push(child);
       return child;
@@ -224,4 +225,35 @@ test("a try that takes longer than a lease is made by one process only, also whi
   await until(settled(rows), "all work done");
   assert.deepEqual([...receiver.calls.values()], [1, 1, 1, 1]);
   assert.equal(receiver.atOnce(), 1);
+});
+
+// Whoever's clock was ahead by more than a lease took every lease of the others for lapsed, and made their tries again.
+test("processes on machines whose clocks differ by far more than a lease leave each other's tries alone", {
+  skip,
+  timeout: 30_000,
+}, async (t) => {
+  const { start, rows } = await cluster(t);
+  const receiver = await slowReceiver(t, 2.5 * LEASE_MS);
+  const machineAheadBy = (ms: number) => {
+    const script = `const now = Date.now; Date.now = () => now() + ${ms};`;
+    return { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(script)}` };
+  };
+  const servers = await Promise.all([60, -60].map((leases) => start(machineAheadBy(leases * LEASE_MS))));
+  const before = Date.now();
+  const sends = servers.flatMap(({ url }, s) =>
+    Array.from({ length: 4 }, async (_, i) => {
+      const to = { webhook: { url: `${receiver.url}/${s}-${i}` } };
+      const message = { to, content: { title: "t", body: "b" }, routing: { method: "single", channels: ["webhook"] } };
+      assert.equal((await call(url, "POST", "/send", { message })).status, 202);
+    }),
+  );
+  await Promise.all(sends);
+  await until(settled(rows), "all work done");
+  assert.deepEqual(
+    [...receiver.calls.values()],
+    Array.from({ length: 8 }, () => 1),
+  );
+  for (const { created_at: at } of await rows("select created_at from messages")) {
+    assert.ok(Math.abs(Number(at) - before) < 20 * LEASE_MS, "and what they stamp is of one time");
+  }
 });
