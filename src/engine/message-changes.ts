@@ -147,9 +147,9 @@ export function shoutingStore(store: Store, endpoints: Endpoints, bus: Pick<Bus,
     },
     runs: {
       ...runs,
-      commit: (legs, leaseUntil) =>
+      commit: (legs, leaseUntil, now) =>
         after(
-          runs.commit(legs, leaseUntil),
+          runs.commit(legs, leaseUntil, now),
           legs.map(({ run }) => run.environmentId),
         ),
       cancel: (environmentId, ...rest) => after(runs.cancel(environmentId, ...rest), [environmentId]),

@@ -49,9 +49,13 @@ type Batch = Gate & { readonly kind: "batch" };
 /** The gates of some legs, locked until the operation ends. */
 export class LockedGates {
   readonly #gates = new Map<string, LockedGate>();
+  #now: Millis = 0;
 
-  /** In one order everywhere, so that two operations at the same gates wait for each other instead of deadlocking. */
-  static *lock(legs: readonly Leg[]): Operation<LockedGates> {
+  /**
+   * In one order everywhere, so that two operations at the same gates wait for each other instead of deadlocking.
+   * @param now is asked when they are locked: whoever locks them later passes later.
+   */
+  static *lock(legs: readonly Leg[], now: () => Millis): Operation<LockedGates> {
     const locked = new LockedGates();
     const wanted = new Map<string, [string, string]>();
     for (const { run, gate } of legs) {
@@ -79,6 +83,7 @@ export class LockedGates {
         changed: false,
       });
     }
+    locked.#now = now();
     return locked;
   }
 
@@ -93,7 +98,8 @@ export class LockedGates {
   pass(run: Run, gate: Gate, batches: LockedBatches): RunNext {
     const row = this.#gates.get(nameOf(run.environmentId, gateKeyOf(gate.kind, gate.key)));
     if (row === undefined) throw new Error(`the gate of run ${run.messageId} was not locked`);
-    return gate.kind === "throttle" ? throttled(row, gate) : batched(row, gate, run, batches);
+    const now = Math.max(gate.now, this.#now);
+    return gate.kind === "throttle" ? throttled(row, gate, now) : batched(row, { ...gate, now }, run, batches);
   }
 
   /** @param batches after all that is to happen to them has happened. */
@@ -113,9 +119,9 @@ function nameOf(environmentId: string, key: string): string {
   return `${environmentId} ${key}`;
 }
 
-function throttled(row: LockedGate, gate: Throttle): RunNext {
-  if (row.windowUntil <= gate.now) {
-    row.windowUntil = gate.until;
+function throttled(row: LockedGate, gate: Throttle, now: Millis): RunNext {
+  if (row.windowUntil <= now) {
+    row.windowUntil = now + (gate.until - gate.now);
     row.passed = 0;
     row.changed = true;
   }

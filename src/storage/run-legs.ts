@@ -55,9 +55,10 @@ export function* commitLegs(
   dialect: Dialect,
   legs: readonly Leg[],
   leaseUntil: Millis,
+  now: () => Millis = () => 0,
 ): Operation<readonly LegResult[]> {
   if (legs.length === 0) return [];
-  const gates = yield* LockedGates.lock(legs);
+  const gates = yield* LockedGates.lock(legs, now);
   const batches = yield* LockedBatches.lock(dialect, [...gates.batchKeys(), ...batchesOf(legs)]);
   const held = yield* lockRuns(dialect, legs, batches);
 

@@ -39,7 +39,7 @@ export function runStore(db: Database): RunStore {
         return rows.map(runOf).sort((a, b) => a.dueAt - b.dueAt || byCodePoints(a.messageId, b.messageId));
       }),
 
-    commit: (legs, leaseUntil) => db.write(() => commitLegs(dialect, legs, leaseUntil)),
+    commit: (legs, leaseUntil, now) => db.write(() => commitLegs(dialect, legs, leaseUntil, now)),
 
     async renew(ids, held, leaseUntil) {
       if (ids.length === 0) return;

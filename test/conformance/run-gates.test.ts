@@ -75,6 +75,19 @@ forEachDatabase((name, open, openRaw) => {
     assert.deepEqual(await waysOf(store, runs), ["passed", "passed", "stopped", "stopped", "passed"]);
   });
 
+  test(`${name}: whoever asked a throttle long before it passes has its window begin when it does`, async () => {
+    const store = await open();
+    const [late, next, last] = (await someRuns(store, 3)) as [Run, Run, Run];
+    const asking = (now: number) => aThrottle("k", { now, until: now + WINDOW });
+    const passes = (run: Run, asked: number, at: number) =>
+      store.runs.commit([aLeg(run, { gate: asking(asked) })], HELD, () => at);
+    const then = T0 + 5 * WINDOW;
+    await passes(late, T0, then);
+    await passes(next, then + 1, then + 1);
+    await passes(last, then + 2, then + WINDOW);
+    assert.deepEqual(await waysOf(store, [late, next, last]), ["passed", "stopped", "passed"]);
+  });
+
   test(`${name}: a throttle never passes more than its limit, however many commit at once`, async () => {
     const store = await open();
     const runs = await someRuns(store, 60);
@@ -251,6 +264,18 @@ forEachDatabase((name, open, openRaw) => {
     const { mergedData, newestData } = await contents(store, run, id as BatchId);
     assert.deepEqual(mergedData, { text: "𐍈".repeat(256) });
     assert.deepEqual(newestData, { text: "𐍈".repeat(300) });
+  });
+
+  test(`${name}: whoever asked long before it joins does not make a sliding batch close earlier`, async () => {
+    const store = await open();
+    const [first, second, late] = (await someRuns(store, 3)) as [Run, Run, Run];
+    const sliding = (now: number) => ({ now, closesAt: now + WINDOW, slideMs: WINDOW });
+    await enter(store, first, "k", sliding(T0));
+    await enter(store, second, "k", sliding(T0 + 50_000));
+    const gate = aBatching(late, "k", sliding(T0 + 1));
+    await store.runs.commit([aLeg(late, { gate })], HELD, () => T0 + 50_001);
+    assert.equal(await wayOf(store, late), "joined");
+    assert.equal(await dueOf(store, first), T0 + 50_001 + WINDOW);
   });
 
   test(`${name}: every one of many that come at once is in exactly one batch`, async () => {

@@ -5,7 +5,7 @@
 import type { Store } from "../../src/engine/ports.ts";
 import { Refusal } from "../../src/engine/refusal.ts";
 import { type BatchStep, type PartyRef, type Step, type ThrottleStep, USERS } from "../../src/engine/workflow/model.ts";
-import type { Leg, LegResult, RunStore } from "../../src/engine/workflow/ports.ts";
+import type { RunStore } from "../../src/engine/workflow/ports.ts";
 import type { FakeClock } from "../../src/lib/clock.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 import type { Dialect } from "../../src/storage/database.ts";
@@ -28,11 +28,10 @@ export interface Ask {
 /** A run that came to a throttle, in the order of the commits. */
 export interface Passage {
   readonly key: string;
-  readonly now: number;
-  readonly until: number;
+  readonly windowMs: number;
   readonly limit: number;
   readonly messageId: string;
-  /** When it was let through or not; `now` is when it asked. */
+  /** When it was let through or not, which may be long after it asked. */
   readonly at: number;
 }
 
@@ -256,12 +255,13 @@ function faulty(process: Process, runs: RunStore, passages: Passage[]): Partial<
     process.fault = null;
     return fault;
   };
-  const commit = async (legs: readonly Leg[], leaseUntil: number): Promise<readonly LegResult[]> => {
-    const results = await runs.commit(legs, leaseUntil);
+  const commit: RunStore["commit"] = async (legs, ...rest) => {
+    const results = await runs.commit(legs, ...rest);
     legs.forEach(({ run, gate }, i) => {
       if (results[i] === "written" && gate?.kind === "throttle") {
         const { key, now, until, limit } = gate;
-        passages.push({ key, now, until, limit, messageId: run.messageId, at: process.world.clock.now() });
+        const at = process.world.clock.now();
+        passages.push({ key, windowMs: until - now, limit, messageId: run.messageId, at });
       }
     });
     return results;
@@ -272,7 +272,7 @@ function faulty(process: Process, runs: RunStore, passages: Passage[]): Partial<
       if (claimed.length > 0 && take("lose") !== null) throw dead("killed after claiming");
       return claimed;
     },
-    async commit(legs, leaseUntil) {
+    async commit(...args) {
       const fault = take("drop", "die", "stall");
       if (fault === "drop") throw dead("killed before the commit");
       if (fault === "stall") {
@@ -284,7 +284,7 @@ function faulty(process: Process, runs: RunStore, passages: Passage[]): Partial<
           process.stalling();
         });
       }
-      const results = await commit(legs, leaseUntil);
+      const results = await commit(...args);
       if (fault === "die") throw dead("killed after the commit");
       return results;
     },

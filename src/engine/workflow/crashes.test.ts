@@ -82,8 +82,8 @@ forEachDatabase((dialect, open) => {
     let isWritten = false;
     const world = await newWorld(
       withRuns((runs) => ({
-        commit: async (legs, leaseUntil) => {
-          const results = await runs.commit(legs, leaseUntil);
+        commit: async (legs, ...rest) => {
+          const results = await runs.commit(legs, ...rest);
           if (isWritten) return results;
           isWritten = true;
           void world.engine.dispatcher.idle();
@@ -118,12 +118,12 @@ forEachDatabase((dialect, open) => {
       withRuns((runs) => ({
         renew: () => Promise.resolve(),
         claim: (...args) => (isHungUp ? Promise.resolve([]) : runs.claim(...args)),
-        commit: async (legs, leaseUntil) => {
+        commit: async (...args) => {
           if (++calls === 1) {
             under.resolve();
             await goOn.promise;
           }
-          return await runs.commit(legs, leaseUntil);
+          return await runs.commit(...args);
         },
       })),
     );
@@ -165,6 +165,44 @@ forEachDatabase((dialect, open) => {
       for (const id of ids) assert.equal(await itemsOf(world, id), 2, id);
     } finally {
       await other.close();
+      await world.close();
+    }
+  });
+
+  test(`${dialect}: a throttle is not fooled by a process that stood still after asking`, async () => {
+    const goOn = Promise.withResolvers<void>();
+    const stands = Promise.withResolvers<void>();
+    let stood = false;
+    const world = await newWorld(
+      withRuns((runs) => ({
+        renew: () => Promise.resolve(),
+        commit: async (legs, ...rest) => {
+          if (legs.some(({ gate }) => gate !== null) && !stood) {
+            stood = true;
+            stands.resolve();
+            await goOn.promise;
+          }
+          return await runs.commit(legs, ...rest);
+        },
+      })),
+    );
+    try {
+      await world.identify("ann");
+      const seconds = { unit: "seconds", value: 10 } as const;
+      await world.put("rare", [
+        { type: "throttle", ref: "throttle", settings: { throttle_window: seconds } },
+        inApp("feed"),
+      ]);
+      await world.trigger("rare");
+      await stands.promise;
+      world.clock.advance(LEASE_MS / 2);
+      goOn.resolve();
+      await world.pass();
+      await world.trigger("rare");
+      await world.pass(1);
+      assert.equal(await itemsOf(world), 1);
+    } finally {
+      goOn.resolve();
       await world.close();
     }
   });
@@ -252,10 +290,10 @@ forEachDatabase((dialect, open) => {
   test(`${dialect}: a leg that cannot be stored harms no other, and ends its run after three tries`, async () => {
     const world = await newWorld(
       withRuns((runs) => ({
-        commit: (legs, leaseUntil) =>
+        commit: (legs, ...rest) =>
           legs.some(({ deliveries }) => deliveries.some(({ userId }) => userId === "bad"))
             ? Promise.reject(new Error("cannot be stored"))
-            : runs.commit(legs, leaseUntil),
+            : runs.commit(legs, ...rest),
       })),
     );
     try {

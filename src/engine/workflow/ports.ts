@@ -50,11 +50,14 @@ export type RunNext =
   /** It is over; its row goes. */
   | { readonly kind: "end"; readonly record: RunRecord };
 
-/** Decided inside the commit, under a lock on the gate's row, so that every run passes it exactly once. */
+/**
+ * Decided inside the commit, under a lock on the gate's row, so that every run passes it exactly once. `now` is when the
+ * run asked; see `RunStore.commit` for one that comes later.
+ */
 export type Gate =
   /**
-   * Lets `limit` runs pass within a window that begins with the first pass and lasts until `until`. Passing goes on
-   * with `pass`, being held back with `stop`.
+   * Lets `limit` runs pass within a window that begins with the first pass and is as long as from `now` to `until`.
+   * Passing goes on with `pass`, being held back with `stop`.
    */
   | {
       readonly kind: "throttle";
@@ -149,8 +152,10 @@ export interface RunStore {
    * decided, its batch closed. A run that ends loses its row; if its message then has no delivery, that ends, too, as
    * `canceled`, `undeliverable` (the log has an error) or `filtered`. A carrier that goes on without closing its batch
    * takes it along. Parties of `updates` have been checked: one that cannot be stored rejects the whole call.
+   * @param now is asked once the gates are locked. Who stood still since it asked to pass, or waited for the database, is
+   *   judged by when it does: else it would use up a window that is long over. Absent: by when it asked.
    */
-  commit(legs: readonly Leg[], leaseUntil: Millis): Promise<readonly LegResult[]>;
+  commit(legs: readonly Leg[], leaseUntil: Millis, now?: () => Millis): Promise<readonly LegResult[]>;
   renew(ids: readonly MessageId[], held: Millis, leaseUntil: Millis): Promise<void>;
   release(ids: readonly MessageId[], held: Millis): Promise<void>;
   /** What the batch holds; null when it is closed. @param limit activities and actors at most. */

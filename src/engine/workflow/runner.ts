@@ -218,10 +218,11 @@ export class Runner {
 
   /** Legs of one turn share their commit, if they are held under the same lease. */
   async #commitAll(attempts: readonly Attempt[]): Promise<readonly (LegResult | Error)[]> {
+    const { runs, clock } = this.#deps;
     const results = new Map<Attempt, LegResult | Error>();
     for (const [leaseUntil, group] of Map.groupBy(attempts, (attempt) => attempt.leaseUntil)) {
       const legs = group.map(({ leg }) => leg);
-      const written = await untilAlone(legs, (some) => this.#deps.runs.commit(some, leaseUntil));
+      const written = await untilAlone(legs, (some) => runs.commit(some, leaseUntil, () => clock.now()));
       group.forEach((attempt, i) => {
         results.set(attempt, written[i] as LegResult | Error);
       });
