@@ -203,6 +203,14 @@ export class Deliverer {
 }
 
 function withoutConsequences(next: Next): Next {
-  if (next.state === "failed") return { ...next, failover: [] };
-  return "reference" in next ? { ...next, reference: null } : next;
+  switch (next.state) {
+    case "failed":
+      return { ...next, failover: [] };
+    case "pending": {
+      const { reference: _, ...rest } = next;
+      return rest;
+    }
+    default:
+      return "reference" in next ? { ...next, reference: null } : next;
+  }
 }

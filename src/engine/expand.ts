@@ -3,7 +3,7 @@ import { newId } from "../lib/ids.ts";
 import { TimeSlice } from "../lib/time-slice.ts";
 import { lookUpAll, untilAlone } from "./accept.ts";
 import { matchesPattern, patternPrefix } from "./list-pattern.ts";
-import type { EnvironmentId, Message, Recipient, Request } from "./model.ts";
+import type { EnvironmentId, ExpandingCursor, Message, Recipient, Request } from "./model.ts";
 import { type PlanningDeps, planUnattended, type RequestContext, requestContext } from "./plan.ts";
 import type { Planned, Store } from "./ports.ts";
 import { isUnavailable } from "./refusal.ts";
@@ -22,12 +22,6 @@ export const PAGE_SIZE = 1000;
 const PAGE_MS = 200;
 const MAX_LISTS = 100_000;
 const TENANT_PAGE = 1000;
-
-/** Where expanding stands: which entry of the request, and after which user (or whatever it is) within it. */
-interface Cursor {
-  readonly entry: number;
-  readonly after: string | null;
-}
 
 /** Requests in the middle of expanding keep what their pages share, so that it is looked up once. */
 export class Expander {
@@ -81,7 +75,7 @@ export class Expander {
     standing: Standing,
     planned: readonly Planned[],
     told: (planned: readonly Planned[]) => void,
-    behind: (count: number) => Cursor | null,
+    behind: (count: number) => ExpandingCursor | null,
   ): Promise<void> {
     if (planned.length === 0) return void (await standing.moveTo(behind(0), []));
     let done = 0;
@@ -187,7 +181,7 @@ class Standing {
   }
 
   /** @param to null at the end. @returns whether it was written; false when the request is lost. */
-  async moveTo(to: Cursor | null, planned: readonly Planned[]): Promise<boolean> {
+  async moveTo(to: ExpandingCursor | null, planned: readonly Planned[]): Promise<boolean> {
     const cursor = to === null ? null : JSON.stringify(to);
     const next = this.#nextLease();
     const written = await this.#pipeline.commitPage(this.#request, { held: this.#lease, next }, cursor, planned);
@@ -204,12 +198,12 @@ class Standing {
   }
 }
 
-function parseCursor(text: string | null): Cursor {
-  return text === null ? { entry: 0, after: null } : (JSON.parse(text) as Cursor);
+function parseCursor(text: string | null): ExpandingCursor {
+  return text === null ? { entry: 0, after: null } : (JSON.parse(text) as ExpandingCursor);
 }
 
 /** Where to go on after a target in the middle of a page. Members of a group come in the order of their ids. */
-function cursorAfter(target: Target, request: Request): Cursor {
+function cursorAfter(target: Target, request: Request): ExpandingCursor {
   if (target.after !== undefined) return { entry: target.entry, after: target.after };
   return request.spec.recipients[target.entry]?.kind === "user"
     ? { entry: target.entry + 1, after: null }
@@ -231,7 +225,9 @@ class RecipientPages {
   }
 
   /** A page may be empty although more follow: members that a filter drops leave no target behind. */
-  async read(cursor: Cursor): Promise<{ readonly targets: readonly Target[]; readonly next: Cursor | null }> {
+  async read(
+    cursor: ExpandingCursor,
+  ): Promise<{ readonly targets: readonly Target[]; readonly next: ExpandingCursor | null }> {
     const { recipients } = this.#request.spec;
     const recipient = recipients[cursor.entry];
     if (recipient === undefined) return { targets: [], next: null };
@@ -243,7 +239,7 @@ class RecipientPages {
   }
 
   /** Users named one by one, as many in a row as fit a page. */
-  #users(from: number): { targets: readonly Target[]; next: Cursor | null } {
+  #users(from: number): { targets: readonly Target[]; next: ExpandingCursor | null } {
     const { recipients } = this.#request.spec;
     const targets: Target[] = [];
     let entry = from;
@@ -257,7 +253,7 @@ class RecipientPages {
 
   async #members(
     recipient: Exclude<Recipient, { kind: "user" }>,
-    cursor: Cursor,
+    cursor: ExpandingCursor,
   ): Promise<{ targets: readonly Target[]; after: string | null }> {
     const { environmentId, spec } = this.#request;
     const directory = this.#store.directory;

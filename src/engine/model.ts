@@ -153,6 +153,12 @@ export interface SendSpec {
   readonly brandId?: string;
 }
 
+/** Which entry of the request comes next, and after which user (or whatever it is) within it. */
+export interface ExpandingCursor {
+  readonly entry: number;
+  readonly after: string | null;
+}
+
 /**
  * State of a request:
  *
@@ -165,7 +171,7 @@ export interface Request {
   readonly environmentId: EnvironmentId;
   readonly state: "expanding" | "expanded";
   readonly spec: SendSpec;
-  /** Where expanding goes on; opaque outside engine/expand.ts. */
+  /** Where expanding goes on: an `ExpandingCursor` as JSON; null at the beginning. */
   readonly cursor: string | null;
   readonly archivedAt: Millis | null;
   readonly createdAt: Millis;

@@ -2,19 +2,21 @@
  * Canceling runs by the key they were triggered with, in bounded commits, each of which locks in the order of all who
  * commit runs: batches, runs, messages.
  *
- *   1. requests of the key that are still being expanded end, so that no more runs come of them
+ *   1. requests of the key that are still being expanded end, or reach those recipients no more, so that no more runs
+ *      come of them
  *   2. runs of the key that wait end, and whoever has one under a lease writes no more. The carrier of an open batch
  *      stays, for those who joined it or still will; it is only nobody's any more: no key cancels it, and a batch that
  *      is empty when its time comes ends it
  *   3. activities of the key leave the open batches they are in
  */
-import type { EnvironmentId, MessageId } from "../engine/model.ts";
-import { type PartyRef, partyKey, type RunRecord, type RunState } from "../engine/workflow/model.ts";
+import type { EnvironmentId, MessageId, SendSpec } from "../engine/model.ts";
+import { isUser, type PartyRef, partyKey, type RunRecord, type RunState } from "../engine/workflow/model.ts";
 import type { Millis } from "../lib/clock.ts";
 import { LockedBatches } from "./batches.ts";
 import type { Database, Dialect, Operation, Row } from "./database.ts";
+import { changeExpanding, endExpanding, expandingWith, withRemaining } from "./expanding.ts";
 import { lockMessages } from "./message-progress.ts";
-import { requestOf, runRecordValues, SELECT_REQUEST } from "./rows.ts";
+import { runRecordValues } from "./rows.ts";
 import { RECORD, RECORD_COLUMNS } from "./run-legs.ts";
 import { runFrom } from "./run-records.ts";
 import { cancelsOf } from "./run-rows.ts";
@@ -40,8 +42,7 @@ export async function cancelRuns(
 ): Promise<number> {
   const { dialect } = db;
   if (what.recipients?.length === 0) return 0;
-  if (what.recipients === null) await db.write(() => endRequests(dialect, what));
-  let count = 0;
+  let count = await db.write(() => endRequests(dialect, what));
   for (const some of [() => endRuns(dialect, what, record), () => takeOutActivities(dialect, what)]) {
     for (let seen = AT_ONCE; seen === AT_ONCE; ) {
       const part = await db.write(some);
@@ -52,28 +53,35 @@ export async function cancelRuns(
   return count;
 }
 
-/** Page by page, a request that is being expanded asks for its lease; without one it writes no more. */
-function* endRequests(dialect: Dialect, { environmentId, workflow, cancellationKey }: Cancellation): Operation<void> {
-  // Of the few that are being expanded, those that have the key anywhere in what they ask for. `cross join` is for the
-  // planner of SQLite, which would otherwise go through all requests of the environment.
-  const position = dialect === "sqlite" ? "instr(r.spec, ?)" : "strpos(r.spec, ?)";
-  const sql = `with expanding as materialized (
-      select env_id, id from requests where ready_at is not null order by ready_at)
-    select ${SELECT_REQUEST} from expanding as e cross join requests as r
-    where r.env_id = e.env_id and r.id = e.id and e.env_id = ? and r.state = 'expanding' and ${position} > 0`;
-  const { rows } = yield text(dialect, sql, [environmentId, JSON.stringify(cancellationKey)]);
-  const ids = rows.map(requestOf).flatMap(({ id, spec: { content } }) => {
-    if (content.kind !== "workflow") return [];
+/**
+ * Page by page, a request that is being expanded asks for its lease; without one it writes no more. Who is only subscribed
+ * to an object that it names cannot be taken out of it.
+ * @returns how many recipients were, where recipients are asked for.
+ */
+function* endRequests(dialect: Dialect, what: Cancellation): Operation<number> {
+  const { environmentId, workflow, cancellationKey, recipients, at } = what;
+  const mine = (yield* expandingWith(dialect, environmentId, cancellationKey)).filter(({ spec: { content } }) => {
+    if (content.kind !== "workflow") return false;
     const { trigger } = content;
-    return trigger.key === workflow && trigger.cancellationKey === cancellationKey ? [id] : [];
+    return trigger.key === workflow && trigger.cancellationKey === cancellationKey;
   });
-  if (ids.length === 0) return;
-  yield text(
-    dialect,
-    `update requests set state = 'expanded', lease_until = null, ready_at = null
-     where env_id = ? and ${among(dialect, "id")} and state = 'expanding'`,
-    [environmentId, textList(dialect, ids)],
+  if (recipients === null) {
+    yield* endExpanding(dialect, environmentId, mine);
+    return 0;
+  }
+  const users = new Set(recipients.filter(isUser).map(({ id }) => id));
+  const changed = mine.map((request) =>
+    withRemaining(request, (one) => (one.kind === "user" && users.has(one.userId ?? "") ? [] : [one])),
   );
+  yield* changeExpanding(
+    changed.filter((request, i) => request !== mine[i]),
+    at,
+  );
+  return changed.reduce((sum, { spec }, i) => sum + lengthOf(mine[i]?.spec) - lengthOf(spec), 0);
+}
+
+function lengthOf(spec: SendSpec | undefined): number {
+  return spec?.recipients.length ?? 0;
 }
 
 interface Wanted {

@@ -286,6 +286,30 @@ forEachDatabase((name, open) => {
     assert.equal(await store.messages.read(env, message.id), null);
   });
 
+  test(`${name}: a request that is still being expanded reaches those no more whose runs are canceled`, async () => {
+    const store = await open();
+    const env = newEnvironmentId();
+    const request = expanding(env, "welcome", "k");
+    const recipients = ["ann", "bob", "cy", "bob2"].map((userId) => ({ kind: "user" as const, userId, profile: {} }));
+    await store.pipeline.accept([
+      { request: { ...request, spec: { ...request.spec, recipients } }, planned: [], idempotency: null },
+    ]);
+    const [claimed] = (await store.pipeline.claimRequests(T0, 10_000, HELD)).filter(({ id }) => id === request.id);
+    const page = { held: HELD, next: HELD };
+    const cursor = JSON.stringify({ entry: 1, after: null });
+    assert.equal(await store.pipeline.commitPage(claimed as Request, page, cursor, []), true);
+    // Ann has been reached already.
+    assert.equal(await cancel(store, env, "k", { recipients: [ANN, BOB, { collection: "bobs", id: "cy" }] }), 1);
+    const behind = { ...(claimed as Request), cursor };
+    assert.equal(await store.pipeline.commitPage(behind, page, null, []), false, "what was planned is out of date");
+    const again = (await store.pipeline.claimRequests(T0 + 5, 10_000, HELD)).find(({ id }) => id === request.id);
+    assert.equal(again?.cursor, cursor);
+    assert.deepEqual(
+      again?.spec.recipients.map((one) => one.kind === "user" && one.userId),
+      ["ann", "cy", "bob2"],
+    );
+  });
+
   test(`${name}: a canceled message that carries a batch leaves it to the others`, async () => {
     const store = await open();
     const env = newEnvironmentId();

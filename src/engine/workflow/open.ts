@@ -128,6 +128,7 @@ export function openWorkflows(options: WorkflowOptions, deps: WorkflowDeps): Ope
       const count = await store.runs.cancel(environmentId, key, cancellationKey, recipients, now, (old) =>
         cancelledRecord(old, now),
       );
+      if (recipients !== null) bus.lookNow("requests");
       log.info({ environmentId, workflow: key, canceled: count }, "runs.canceled");
       return count;
     },

@@ -164,7 +164,8 @@ export interface RunStore {
    * Cancels runs of the workflow that wait, by the key they were triggered with, and takes activities of that key out of
    * open batches (their windows stay as they are; a batch that is thereby empty ends its carrier when it closes). An
    * opener whose batch still holds others' activities goes on for them. Runs under a lease are canceled, too: their leg
-   * is then not written. Requests still expanding of that workflow and key are ended where `recipients` is null.
+   * is then not written. Requests still expanding of that workflow and key end; with `recipients` they go on, but not
+   * to users among them whom they name. Who is only subscribed to an object that they name is still reached.
    * @param record makes of a run's record the one it ends with. Pure.
    * @returns how many runs and activities that were.
    */

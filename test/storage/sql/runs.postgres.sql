@@ -481,7 +481,8 @@ select r."env_id", r."id", r."state", r."spec", r."cursor", r."lease_until", r."
 from expanding as e
 cross join requests as r
 where r.env_id = e.env_id and r.id = e.id and e.env_id = $1 and r.state = 'expanding' and strpos(r.spec,
-    $2) > 0;
+    $2) > 0
+order by r.id for update of r;
 
 -- cancel
 update requests
