@@ -6,14 +6,14 @@
  *   batch      `batch_id` is the batch that others may join, as long as it is open, its time has not come, and it is
  *              not full: then the next one opens another. Under `window_until` a leading run was let through.
  */
-import type { Run } from "../engine/workflow/model.ts";
+import type { PartyRef, Run } from "../engine/workflow/model.ts";
 import type { Gate, Leg, RunNext } from "../engine/workflow/ports.ts";
 import type { Millis } from "../lib/clock.ts";
 import type { LockedBatches, OpenBatch } from "./batches.ts";
-import type { Operation } from "./database.ts";
-import { gateKeyOf } from "./run-rows.ts";
+import { type Dialect, type Operation, run } from "./database.ts";
+import { gateKeyOf, gateKeysOf } from "./run-rows.ts";
 import { columnsOf, type RowOf } from "./schema.ts";
-import { byCodePoints } from "./text.ts";
+import { among, byCodePoints, text, textList } from "./text.ts";
 
 /** Every activity is looked at when a batch closes; one that has so many closes without waiting for its time. */
 const MAX_ITEMS = 100_000;
@@ -60,7 +60,7 @@ export class LockedGates {
     const wanted = new Map<string, [string, string]>();
     for (const { run, gate } of legs) {
       if (gate === null) continue;
-      const key = gateKeyOf(gate.kind, gate.key);
+      const key = gateKeyOf(run.recipient, gate.kind, gate.key);
       wanted.set(nameOf(run.environmentId, key), [run.environmentId, key]);
     }
     if (wanted.size === 0) return locked;
@@ -96,7 +96,7 @@ export class LockedGates {
 
   /** Decides what becomes of the run. To be called in the order in which the runs are to pass. */
   pass(run: Run, gate: Gate, batches: LockedBatches): RunNext {
-    const row = this.#gates.get(nameOf(run.environmentId, gateKeyOf(gate.kind, gate.key)));
+    const row = this.#gates.get(nameOf(run.environmentId, gateKeyOf(run.recipient, gate.kind, gate.key)));
     if (row === undefined) throw new Error(`the gate of run ${run.messageId} was not locked`);
     const now = Math.max(gate.now, this.#now);
     return gate.kind === "throttle" ? throttled(row, gate, now) : batched(row, { ...gate, now }, run, batches);
@@ -113,6 +113,58 @@ export class LockedGates {
       });
     if (rows.length > 0) yield { kind: "each", sql: UPDATE, columns: UPDATE_COLUMNS, rows };
   }
+}
+
+/**
+ * Makes the gates of one recipient those of another. Where both have one, whoever passed either counts, and of two open
+ * batches the other's own is joined from now on. To be called before runs are locked.
+ */
+export function* moveGates(
+  dialect: Dialect,
+  environmentId: string,
+  from: PartyRef,
+  into: PartyRef,
+  at: Millis,
+): Operation<void> {
+  const [old, own] = [gateKeysOf(from), gateKeysOf(into)];
+  const remove = `delete from gates where env_id = ? and key > ? and key < ? returning ${COLUMNS.join(", ")}`;
+  const { rows } = yield* run(text(dialect, remove, [environmentId, ...old]));
+  if (rows.length === 0) return;
+  const moved = new Map(
+    (rows as unknown as RowOf<"gates">[]).map((row) => [own[0] + row.key.slice(old[0].length), row]),
+  );
+  const found = yield* run({
+    kind: "insert",
+    table: "gates",
+    columns: COLUMNS,
+    rows: [...moved.keys()].sort(byCodePoints).map((key) => [environmentId, key, 0, 0, null, 0]),
+    suffix: LOCK,
+  });
+  const pairs = (found.rows as unknown as RowOf<"gates">[]).map((mine) => {
+    return { mine, other: moved.get(mine.key) as RowOf<"gates"> };
+  });
+  const ids = pairs.flatMap(({ mine, other }) =>
+    mine.batch_id !== null && other.batch_id !== null ? mine.batch_id : [],
+  );
+  const open = new Set<unknown>();
+  if (ids.length > 0) {
+    const sql = `select id from batches where env_id = ? and ${among(dialect, "id")} and closed = 0`;
+    const batches = yield* run(text(dialect, sql, [environmentId, textList(dialect, ids)]));
+    for (const { id } of batches.rows) open.add(id);
+  }
+  yield* run({
+    kind: "each",
+    sql: UPDATE,
+    columns: UPDATE_COLUMNS,
+    rows: pairs.map(({ mine, other }) => [
+      environmentId,
+      mine.key,
+      Math.max(mine.window_until, other.window_until),
+      [mine, other].reduce((sum, { window_until, passed }) => sum + (window_until > at ? passed : 0), 0),
+      other.batch_id === null || open.has(mine.batch_id) ? mine.batch_id : other.batch_id,
+      Math.max(mine.over_at, other.over_at),
+    ]),
+  });
 }
 
 function nameOf(environmentId: string, key: string): string {

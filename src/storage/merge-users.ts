@@ -2,15 +2,18 @@
  * Making one user of two. All of it is one commit: half a merge would show up as notifications that are nobody's. What
  * that costs grows with what the user has got; see `mergeUsers`.
  *
- * Rows are locked in the order of all others who lock several kinds of them: users, runs, messages, deliveries, counts.
+ * Rows are locked in the order of all others who lock several kinds of them: users, requests, gates, runs, messages,
+ * deliveries, counts.
  */
-import type { EnvironmentId } from "../engine/model.ts";
+import type { EnvironmentId, Recipient, UserRecipient } from "../engine/model.ts";
 import { Refusal } from "../engine/refusal.ts";
-import { partyKey, type RunRecord, type RunState, USERS } from "../engine/workflow/model.ts";
+import { type PartyRef, partyKey, type RunRecord, type RunState, USERS } from "../engine/workflow/model.ts";
 import type { PartyStore } from "../engine/workflow/ports.ts";
 import type { Millis } from "../lib/clock.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { type Database, type Dialect, type Operation, run } from "./database.ts";
+import { changeExpanding, expandingWith, withRemaining } from "./expanding.ts";
+import { moveGates } from "./gates.ts";
 import { CountChanges } from "./inbox-counts.ts";
 import { merged } from "./party-properties.ts";
 import { runFrom, runText } from "./run-records.ts";
@@ -32,8 +35,8 @@ interface Merge {
 
 /**
  * The part of the parties' store that merges users. A user with 100,000 inbox items takes 0.7 s on SQLite, during which
- * nobody else is served, and 3.4 s on Postgres. What is being made for the first user at that very moment (a request that
- * is still being expanded) stays with that id, as after `delete`.
+ * nobody else is served, and 3.4 s on Postgres. What is being committed for the first user at that very moment stays with
+ * that id, as after `delete`. So does whom runs name as their actor.
  */
 export function userMergeStore(db: Database): Pick<PartyStore, "mergeUsers"> {
   const { dialect } = db;
@@ -45,6 +48,8 @@ export function userMergeStore(db: Database): Pick<PartyStore, "mergeUsers"> {
       const merge = { dialect, environmentId, into, from, at };
       await db.write(function* () {
         yield* mergeProfiles(merge);
+        yield* moveRequests(merge);
+        yield* moveGates(dialect, environmentId, userOf(from), userOf(into), at);
         yield* moveRuns(merge);
         yield* moveSchedules(merge);
         yield* moveMessages(merge);
@@ -74,6 +79,22 @@ function* mergeProfiles({ dialect, environmentId, into, from, at }: Merge): Oper
     ]),
   );
   yield* run(text(dialect, "delete from users where env_id = ? and user_id = ?", [environmentId, from]));
+}
+
+/** Whom requests name and have not reached yet. A trigger that names both reaches the target once. */
+function* moveRequests({ dialect, environmentId, into, from, at }: Merge): Operation<void> {
+  const requests = yield* expandingWith(dialect, environmentId, from);
+  const changed = requests.map((request) => {
+    const { recipients, content } = request.spec;
+    const isNamed = recipients.some((one) => one.kind === "user" && one.userId === into);
+    const instead = (one: UserRecipient): readonly Recipient[] =>
+      isNamed && content.kind === "workflow" ? [] : [{ ...one, userId: into }];
+    return withRemaining(request, (one) => (one.kind === "user" && one.userId === from ? instead(one) : [one]));
+  });
+  yield* changeExpanding(
+    changed.filter((request, i) => request !== requests[i]),
+    at,
+  );
 }
 
 /** Messages of a user; of people without an id the recipient is an address, which may read like an id. */
@@ -162,7 +183,7 @@ function* moveDeliveries({ dialect, environmentId, into, from }: Merge): Operati
 const RECORD_COLUMNS = { env_id: "text", id: "text", run: "text" } as const;
 
 function* moveRecords({ dialect, environmentId, into, from }: Merge): Operation<void> {
-  const recipient = { collection: USERS, id: into };
+  const recipient = userOf(into);
   for (let after = ""; ; ) {
     const { rows } = yield* run(
       text(
@@ -230,6 +251,10 @@ function* moveBelongings(
   yield* run(text(dialect, `delete ${mine}`, [environmentId, name(from)]));
 }
 
+function userOf(id: string): PartyRef {
+  return { collection: USERS, id };
+}
+
 function keyOf(userId: string): string {
-  return partyKey({ collection: USERS, id: userId });
+  return partyKey(userOf(userId));
 }

@@ -37,9 +37,15 @@ export function cancelsOf(workflow: string, cancellationKey: string): string {
   return hashOf(workflow, cancellationKey);
 }
 
-/** Key of the row of a gate. */
-export function gateKeyOf(kind: string, key: string): string {
-  return hashOf(kind, key);
+/** Key of the row of a gate, which begins with whose it is. */
+export function gateKeyOf(recipient: PartyRef, kind: string, key: string): string {
+  return `${hashOf(partyKey(recipient))}.${hashOf(kind, key)}`;
+}
+
+/** Between these lie the keys of all gates of a recipient. */
+export function gateKeysOf(recipient: PartyRef): readonly [after: string, before: string] {
+  const mine = hashOf(partyKey(recipient));
+  return [`${mine}.`, `${mine}/`];
 }
 
 /** State, data and rules are JSON by construction; their types only say more than `JsonObject` can. */

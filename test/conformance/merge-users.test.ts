@@ -1,16 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { DeviceToken, EnvironmentId, InboxItem } from "../../src/engine/model.ts";
+import type { DeviceToken, EnvironmentId, InboxItem, SendSpec } from "../../src/engine/model.ts";
 import type { ItemChange, Store } from "../../src/engine/ports.ts";
 import { Refusal } from "../../src/engine/refusal.ts";
-import { type PartyRef, USERS } from "../../src/engine/workflow/model.ts";
+import { type BatchId, type PartyRef, type Run, USERS } from "../../src/engine/workflow/model.ts";
+import type { Gate } from "../../src/engine/workflow/ports.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 import { run } from "../../src/storage/database.ts";
 import { text } from "../../src/storage/text.ts";
 import { MAX_TOKENS_OF_USER } from "../../src/storage/tokens.ts";
 import { forEachDatabase } from "./databases.ts";
 import { accepting, aDelivery, aMessage, aRequest, inboxSend, newEnvironmentId, T0 } from "./fixtures.ts";
-import { aBatching, aLeg, aSchedule, aTrigger, claimedRuns, commitLeg } from "./run-fixtures.ts";
+import { aBatching, aLeg, aSchedule, aThrottle, aTrigger, claimedRuns, commitLeg, messageOf } from "./run-fixtures.ts";
 
 const user = (id: string): PartyRef => ({ collection: USERS, id });
 const project = (id: string): PartyRef => ({ collection: "projects", id });
@@ -190,6 +191,118 @@ forEachDatabase((name, open, openRaw) => {
     const cancel = (id: string) => store.runs.cancel(env, "welcome", "k", [user(id)], T0 + 2, (record) => record);
     assert.equal(await cancel("old"), 0);
     assert.equal(await cancel("new"), 2);
+  });
+
+  test(`${name}: gates move: what passed either counts, and an open batch is joined by the target's runs`, async () => {
+    const store = await open();
+    const env = newEnvironmentId();
+    await identify(store, env, { old: {}, new: {} });
+    const held = T0 + 1_000_000;
+    const runsOf = (id: string, count: number) =>
+      claimedRuns(
+        store,
+        Array.from({ length: count }, () => aTrigger(env, { recipient: user(id) })),
+        held,
+      );
+    const pass = async (run: Run | undefined, gate: (run: Run) => Gate): Promise<string | undefined> => {
+      assert.ok(run);
+      await commitLeg(store, aLeg(run, { gate: gate(run) }));
+      return (await messageOf(store, run)).run?.actor?.id;
+    };
+    const throttle = (key: string, now = T0) => aThrottle(key, { limit: 3, now, until: now + 60_000 });
+    const before = [await runsOf("old", 6), await runsOf("new", 3)] as const;
+    for (const run of before[0].slice(0, 2)) await pass(run, () => throttle("both"));
+    await pass(before[1][0], () => throttle("both"));
+    for (const run of before[0].slice(2, 4)) await pass(run, () => throttle("mine"));
+    const ended = (key: string) => aThrottle(key, { until: T0 + 1 });
+    await pass(before[1][1], () => ended("over"));
+    await pass(before[0][4], (run) => aBatching(run, "batch"));
+    await pass(before[0][5], (run) => aBatching(run, "two"));
+    await pass(before[1][2], (run) => aBatching(run, "two"));
+
+    await store.parties.mergeUsers(env, "new", "old", T0 + 2);
+    const after = await runsOf("new", 7);
+    assert.equal(await pass(after[0], () => throttle("both", T0 + 3)), "stopped");
+    assert.equal(await pass(after[1], () => throttle("mine", T0 + 3)), "passed");
+    assert.equal(await pass(after[2], () => throttle("mine", T0 + 3)), "stopped");
+    assert.equal(await pass(after[3], () => throttle("over", T0 + 3)), "passed");
+    assert.equal(await pass(after[4], (run) => aBatching(run, "batch")), "joined");
+    assert.equal(await pass(after[5], (run) => aBatching(run, "two")), "joined");
+    const totalOf = async (carrier: Run | undefined) => {
+      const carries = (await store.runs.read(env, carrier?.messageId as Run["messageId"]))?.state.carries;
+      return (await store.runs.batch(env, carries as BatchId, "asc", 10))?.total;
+    };
+    assert.deepEqual(
+      await Promise.all([before[0][4], before[0][5], before[1][2]].map(totalOf)),
+      [2, 1, 2],
+      "of two open batches the target's own is joined",
+    );
+    const [stranger] = await runsOf("old", 1);
+    assert.equal(await pass(stranger, () => throttle("both", T0 + 3)), "passed", "nothing is left of the other");
+  });
+
+  test(`${name}: what requests have still to expand is for the target, once, and a page under way is not written`, async () => {
+    const store = await open();
+    const env = newEnvironmentId();
+    await identify(store, env, { old: {}, new: {} });
+    const to = (...ids: readonly string[]) =>
+      ids.map((userId) => ({ kind: "user" as const, userId, profile: {}, data: { of: userId } }));
+    const trigger = {
+      key: "welcome",
+      versionId: "wfv_1" as const,
+      actor: null,
+      cancellationKey: null,
+      source: { type: "api" as const },
+      sandbox: false,
+      skipDelay: false,
+      depth: 0,
+    };
+    const expanding = (ids: readonly string[], content?: SendSpec["content"], cursor: string | null = null) => {
+      const request = aRequest(env, { state: "expanding", cursor });
+      const spec = { ...request.spec, recipients: to(...ids), content: content ?? request.spec.content };
+      return { ...request, spec };
+    };
+    const workflow = { kind: "workflow" as const, trigger };
+    const requests = [
+      expanding(["a", "old", "b"], workflow),
+      expanding(["old", "a", "new"], workflow),
+      expanding(["old", "new", "a"]),
+      expanding(["old", "a"], workflow, JSON.stringify({ entry: 1, after: null })),
+      expanding(["older", "a"], workflow),
+    ];
+    await store.pipeline.accept(requests.map((request) => ({ request, planned: [], idempotency: null })));
+    const held = T0 + 30_000;
+    await store.pipeline.claimRequests(T0, 10_000, held);
+    await store.parties.mergeUsers(env, "new", "old", T0 + 1);
+    const page = { held, next: held };
+    const written = await Promise.all(requests.map((request) => store.pipeline.commitPage(request, page, null, [])));
+    assert.deepEqual(written, [false, false, false, true, true]);
+    const again = await store.pipeline.claimRequests(T0 + 1, 10_000, held);
+    assert.deepEqual(
+      requests
+        .slice(0, 3)
+        .map(({ id }) =>
+          again
+            .find((one) => one.id === id)
+            ?.spec.recipients.map((one) => one.kind === "user" && [one.userId, one.data?.of]),
+        ),
+      [
+        [
+          ["a", "a"],
+          ["new", "old"],
+          ["b", "b"],
+        ],
+        [
+          ["a", "a"],
+          ["new", "new"],
+        ],
+        [
+          ["new", "old"],
+          ["new", "new"],
+          ["a", "a"],
+        ],
+      ],
+    );
   });
 
   test(`${name}: schedules move, and what was made of one under a lease does not fire`, async () => {

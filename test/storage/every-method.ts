@@ -339,6 +339,17 @@ async function mergeUsers({ "merge-users": store }: Stores, given: Stores): Prom
   });
   await given.requests.accept([trigger, inboxSend(env, "bob")]);
   await given.tokens.putTokens(env, [aToken("of bob", "bob")]);
+  // Both are at one gate, and a request has yet to reach the one.
+  const batching = ["ann", "bob"].map((id) => aTrigger(env, { recipient: user(id) }));
+  const request = aRequest(env, { state: "expanding" });
+  const recipients = [{ kind: "user" as const, userId: "bob", profile: {} }];
+  const expanding = accepting({ ...request, spec: { ...request.spec, recipients } }, []);
+  await given.requests.accept([...batching, expanding]);
+  await given.runs.claim(LATER, ALL, HELD);
+  await given.runs.commit(
+    batching.map(({ run }) => aLeg(run, { gate: aBatching(run, "k") })),
+    HELD,
+  );
   await store.mergeUsers(env, "ann", "bob", T0);
 }
 

@@ -4,7 +4,7 @@
  * at a gate which one run passes, ever: a throttle whose window has no end.
  */
 import type { Millis } from "../../lib/clock.ts";
-import { partyKey, type Workflow } from "./model.ts";
+import type { Workflow } from "./model.ts";
 import type { GateAsked } from "./step.ts";
 import type { RunInWorld } from "./world.ts";
 
@@ -17,12 +17,9 @@ export function oncePer({ trigger_frequency: frequency }: Workflow): "recipient"
   return frequency === "once_per_recipient_per_tenant" ? "recipient and tenant" : null;
 }
 
-export function onceGate(
-  { version, cast, tenantId }: RunInWorld,
-  now: Millis,
-): GateAsked & { readonly kind: "throttle" } {
+export function onceGate({ version, tenantId }: RunInWorld, now: Millis): GateAsked & { readonly kind: "throttle" } {
   const { workflow } = version;
   const tenant = oncePer(workflow) === "recipient" ? null : (tenantId ?? "");
-  const key = JSON.stringify(["once", workflow.key, partyKey(cast.recipient.party), tenant]);
+  const key = JSON.stringify(["once", workflow.key, tenant]);
   return { kind: "throttle", key, limit: 1, now, until: NEVER };
 }

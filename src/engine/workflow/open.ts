@@ -108,7 +108,14 @@ export function openWorkflows(options: WorkflowOptions, deps: WorkflowDeps): Ope
 
   const facing = (send: Send): Workflows => ({
     runs: store.runs,
-    parties: store.parties,
+    parties: {
+      ...store.parties,
+      async mergeUsers(...args) {
+        await store.parties.mergeUsers(...args);
+        // What was under way for the one who is gone was given up, and is due at once.
+        for (const work of ["requests", "runs", "schedules"] as const) bus.lookNow(work);
+      },
+    },
     language,
     find: (environmentId, key) => catalog.find(environmentId, key),
     version: async (environmentId, id) => (await catalog.version(environmentId, id))?.workflow ?? null,

@@ -51,8 +51,8 @@ export type RunNext =
   | { readonly kind: "end"; readonly record: RunRecord };
 
 /**
- * Decided inside the commit, under a lock on the gate's row, so that every run passes it exactly once. `now` is when the
- * run asked; see `RunStore.commit` for one that comes later.
+ * Decided inside the commit, under a lock on the gate's row, so that every run passes it exactly once. Every recipient has
+ * gates of its own; `key` tells those apart. `now` is when the run asked; see `RunStore.commit` for one that comes later.
  */
 export type Gate =
   /**
@@ -288,9 +288,10 @@ export interface PartyStore {
   /** With subscriptions, documents and memberships of audiences. What they got stays. @returns for each whether it was there. */
   delete(environmentId: EnvironmentId, parties: readonly PartyRef[]): Promise<readonly boolean[]>;
   /**
-   * Moves what one user has got (messages, deliveries, inbox counts), waiting runs, schedules, subscriptions, documents,
-   * device tokens and memberships of audiences, lists and tenants to another and deletes the first. The target's own win
-   * where both have one, in profiles at every depth. One commit, however much that is.
+   * Moves what one user has got (messages, deliveries, inbox counts), waiting runs with their gates, what requests still
+   * have to expand, schedules, subscriptions, documents, device tokens and memberships of audiences, lists and tenants to
+   * another and deletes the first. The target's own win where both have one, in profiles at every depth; of throttles both
+   * count. One commit, however much that is.
    * @throws Refusal("not_found") with the field `into` or `from` when there is no such user.
    */
   mergeUsers(environmentId: EnvironmentId, into: string, from: string, at: Millis): Promise<void>;

@@ -3,7 +3,7 @@ import { newId } from "../../lib/ids.ts";
 import type { Json } from "../../lib/json.ts";
 import { keyText } from "./branch-steps.ts";
 import { dynamicEnd, fixedEnd, MAX_DELAY_MS, MAX_THROTTLE_MS, offsetEnd, type WaitEnd } from "./durations.ts";
-import { type BatchStep, type DelayStep, type Duration, partyKey, type ThrottleStep } from "./model.ts";
+import type { BatchStep, DelayStep, Duration, ThrottleStep } from "./model.ts";
 import { resolvePath } from "./paths.ts";
 import type { StepContext, StepOutcome } from "./step.ts";
 import { recipientZone } from "./world.ts";
@@ -73,7 +73,7 @@ export function renderLimit({ settings }: BatchStep): number {
 }
 
 function gateKey(kind: string, ref: string, parts: readonly string[], { run }: StepContext): string {
-  return [kind, run.version.workflow.key, ref, partyKey(run.cast.recipient.party), ...parts].join(BETWEEN);
+  return [kind, run.version.workflow.key, ref, ...parts].join(BETWEEN);
 }
 
 /** Of a window: of fixed length, or as long as a value in the run's data says. */

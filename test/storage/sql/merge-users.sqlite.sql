@@ -18,6 +18,51 @@ delete from users
 where env_id = ? and user_id = ?;
 
 -- mergeUsers
+with expanding as materialized (
+  select env_id, id
+  from requests
+  where ready_at is not null
+  order by ready_at)
+select r."env_id", r."id", r."state", r."spec", r."cursor", r."lease_until", r."ready_at", r."archived_at",
+    r."created_at", r."has_messages"
+from expanding as e
+cross join requests as r
+where r.env_id = e.env_id and r.id = e.id and e.env_id = ? and r.state = 'expanding' and instr(r.spec, ?) > 0;
+
+-- mergeUsers
+update requests
+set spec = v.spec, lease_until = null, ready_at = v.ready_at
+from (
+  select ? as "env_id", ? as "id", ? as "spec", ? as "ready_at") as v
+where requests.env_id = v.env_id and requests.id = v.id;
+
+-- mergeUsers
+delete from gates
+where env_id = ? and key > ? and key < ?
+returning env_id, key, window_until, passed, batch_id, over_at;
+
+-- mergeUsers
+insert into gates ("env_id", "key", "window_until", "passed", "batch_id", "over_at")
+values (?, ?, ?, ?, ?, ?)
+on conflict (env_id, key) do update
+set over_at = gates.over_at
+returning gates.env_id, gates.key, gates.window_until, gates.passed, gates.batch_id, gates.over_at;
+
+-- mergeUsers
+select id
+from batches
+where env_id = ? and id in (
+  select value
+  from json_each(?)) and closed = 0;
+
+-- mergeUsers
+update gates
+set window_until = v.window_until, passed = v.passed, batch_id = v.batch_id, over_at = v.over_at
+from (
+  select ? as "env_id", ? as "key", ? as "window_until", ? as "passed", ? as "batch_id", ? as "over_at") as v
+where gates.env_id = v.env_id and gates.key = v.key;
+
+-- mergeUsers
 select message_id, state
 from runs
 where env_id = ? and message_id in (
