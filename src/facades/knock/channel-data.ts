@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { PartyRef } from "../../engine/workflow/model.ts";
 import type { StepChannel } from "../../engine/workflow/workflows.ts";
 import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
-import { callerOf, client, environmentOf, requireObject } from "./auth.ts";
+import { callerOf, client, environmentOf, requireObject, SECRET } from "./auth.ts";
 import { invalid, KnockError, missing } from "./errors.ts";
 import type { Capability } from "./grants.ts";
 import type { Knock } from "./knock.ts";
@@ -18,9 +18,13 @@ const MAX_DATA_BYTES = 256 * 1024;
 export function channelDataRoutes(scope: FastifyInstance, knock: Knock): void {
   const { workflows } = knock.engine;
   const { parties } = workflows;
-  for (const { path, partyOf } of [
-    { path: "/users/:user_id/channel_data/:channel_id", partyOf: userOf },
-    { path: "/objects/:collection/:object_id/channel_data/:channel_id", partyOf: objectOf },
+  for (const { path, partyOf, deleting } of [
+    {
+      path: "/users/:user_id/channel_data/:channel_id",
+      partyOf: userOf,
+      deleting: client("channel_data/write"),
+    },
+    { path: "/objects/:collection/:object_id/channel_data/:channel_id", partyOf: objectOf, deleting: SECRET },
   ]) {
     scope.get(path, client("channel_data/read"), async (request) => {
       const party = allowed(request, partyOf(request), "channel_data/read");
@@ -47,7 +51,7 @@ export function channelDataRoutes(scope: FastifyInstance, knock: Knock): void {
       return showChannelData(channel, checkChannelData(channel, "data", data as Json));
     });
 
-    scope.delete(path, client("channel_data/write"), async (request, reply) => {
+    scope.delete(path, deleting, async (request, reply) => {
       const party = allowed(request, partyOf(request), "channel_data/write");
       const { id } = await channelOf(request);
       await parties.modifyDocument(environmentOf(request).id, party, "channel", id, knock.clock.now(), () => null);

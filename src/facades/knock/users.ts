@@ -1,15 +1,15 @@
 /** Users: whoever can be notified. Their properties are the profile that every facade shares. */
-import type { FastifyInstance } from "fastify";
-import { keyInTime } from "../../engine/workflow/model.ts";
-import type { JsonObject } from "../../lib/json.ts";
-import { client, environmentOf, SECRET } from "./auth.ts";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { keyInTime, type PartyRef } from "../../engine/workflow/model.ts";
+import { isObject, type JsonObject } from "../../lib/json.ts";
+import { callerOf, client, environmentOf, requireUser, SECRET } from "./auth.ts";
 import { missing } from "./errors.ts";
 import type { Knock } from "./knock.ts";
 import { entriesOf, pageOf } from "./paging.ts";
 import { PartyRequests } from "./party-requests.ts";
 import { showUser } from "./party-views.ts";
 import { userOf } from "./path.ts";
-import { wantsPreferences, withPreferences } from "./preferences.ts";
+import { requireSet, wantsPreferences, withPreferences } from "./preferences.ts";
 import { queryOf } from "./query.ts";
 import { Fields, userRef } from "./wire.ts";
 
@@ -40,6 +40,7 @@ export function userRoutes(scope: FastifyInstance, knock: Knock): void {
     const party = userOf(request);
     const body = new Fields(request.body);
     body.done();
+    requireInline(request, party, body.value);
     const requests = new PartyRequests();
     requests.describe("", party, body.value);
     const [facts] = await requests.write(knock, environmentOf(request).id);
@@ -70,4 +71,11 @@ export function userRoutes(scope: FastifyInstance, knock: Knock): void {
     if (user === null) throw missing("User", id);
     return showUser(user);
   });
+}
+
+/** What stands beside a user's properties has paths of its own: a token that does not reach those writes nothing here. */
+function requireInline(request: FastifyRequest, user: PartyRef, { channel_data, preferences }: JsonObject): void {
+  if (isObject(channel_data)) requireUser(callerOf(request), user.id, "channel_data/write");
+  if (!isObject(preferences)) return;
+  for (const set of Object.keys(preferences)) requireSet(request, user, set, "preferences/write");
 }

@@ -217,6 +217,48 @@ test("grants", async (t) => {
   refused(await granted("PUT", `/objects/projects/p1/channel_data/${channel}`, { data: {} }), 403, "authorization");
 });
 
+test("what is written beside a user's properties takes the grants of its own paths", async (t) => {
+  const { asClient, security, signingKey, call, admin } = await knockFor(t);
+  const key = await signingKey();
+  await security(true);
+  const channels: readonly { id: string; type: string }[] = (await admin("GET", "/admin/knock/channels")).body.items;
+  const push = channels.find(({ type }) => type === "push")?.id as string;
+  const own = (...names: string[]) => ({ "/v1/users/u1": Object.fromEntries(names.map((one) => [one, []])) });
+  const optedOut = { workflows: { w: false } };
+
+  // It wrote devices and preferences with no more than user/write, which their own paths refuse.
+  const writer = asClient(key.token("u1", { explicit_grants: true, grants: own("user/write") }));
+  assert.equal((await writer("PUT", "/users/u1", { name: "U1", preferences: null })).status, 200);
+  refused(await writer("PUT", "/users/u1", { preferences: { default: optedOut } }), 403, "authorization");
+  refused(await writer("PUT", "/users/u1", { channel_data: { [push]: { tokens: ["t"] } } }), 403, "authorization");
+  assert.deepEqual((await call("GET", "/users/u1/preferences/default")).body.workflows, {});
+  assert.equal((await call("GET", `/users/u1/channel_data/${push}`)).status, 404);
+
+  const all = own("user/write", "preferences/write", "channel_data/write");
+  const granted = asClient(key.token("u1", { explicit_grants: true, grants: all }));
+  const both = { preferences: { default: optedOut }, channel_data: { [push]: { tokens: ["t"] } } };
+  assert.equal((await granted("PUT", "/users/u1", both)).status, 200);
+  assert.equal((await call("GET", `/users/u1/channel_data/${push}`)).status, 200);
+
+  // A tenant's grant divides preferences here as it does there.
+  const acme = asClient(key.token("u1", { grants: { "/v1/tenants/acme": { "preferences/write": [] } } }));
+  assert.equal((await acme("PUT", "/users/u1", { preferences: { acme: optedOut } })).status, 200);
+  refused(await acme("PUT", "/users/u1", { preferences: { acme: {}, zeta: optedOut } }), 403, "authorization");
+  refused(await acme("PUT", "/users/u1", { preferences: { default: {} } }), 403, "authorization");
+});
+
+test("a public key reads and sets an object's channel data, and takes none away", async (t) => {
+  const { asClient, admin, call } = await knockFor(t);
+  const channels: readonly { id: string; type: string }[] = (await admin("GET", "/admin/knock/channels")).body.items;
+  const path = `/objects/projects/p1/channel_data/${channels.find(({ type }) => type === "chat")?.id}`;
+  const data = { connections: [{ incoming_webhook: { url: "https://hooks.example/1" } }] };
+  assert.equal((await asClient()("PUT", path, { data })).status, 200);
+  // The vendor's browser clients have no such call, and it disconnected anybody's Slack.
+  refused(await asClient()("DELETE", path), 401, "incorrect_token_type");
+  assert.equal((await asClient()("GET", path)).status, 200);
+  assert.equal((await call("DELETE", path)).status, 204);
+});
+
 test("feeds: whose, and of which tenant", async (t) => {
   const { asClient, security, signingKey, feedId } = await knockFor(t);
   const key = await signingKey();
