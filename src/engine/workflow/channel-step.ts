@@ -9,6 +9,7 @@ import type { Delivery, Rendered } from "../model.ts";
 import type { ChannelGroup, ChannelRule } from "./catalog.ts";
 import { isWanted } from "./consent.ts";
 import { CHANNEL_OF, type ChannelStep, type Conditions, isUser } from "./model.ts";
+import type { PartyFacts } from "./ports.ts";
 import { type Way, waysTo } from "./reach.ts";
 import { failing, filledIn, type SkipReason, type StepContext, type StepOutcome } from "./step.ts";
 import { nextSendTime } from "./windows.ts";
@@ -129,7 +130,7 @@ async function deliveryOf(
     attempts: 0,
     startedAt: null,
     timeoutMs: DELIVERY_TIMEOUT_MS,
-    address: channel.type === "http" ? httpAddress(content) : way.address,
+    address: addressOf(way, channel, content, recipient),
     content,
     override: await overrideOf(content, channel, step, context),
     error: null,
@@ -191,6 +192,14 @@ async function contentOf(
 function describeMessage(id: Delivery["id"], { world }: StepContext): JsonObject {
   const at = new Date(timeOf(id)).toISOString();
   return { id: world.spelling.message(id), inserted_at: at, updated_at: at };
+}
+
+/** The recipient's own mail address keeps the name that it had then. */
+function addressOf(way: Way, { type }: StepChannel, content: Rendered, { properties }: PartyFacts): JsonObject {
+  if (type === "http") return httpAddress(content);
+  const { name, email } = properties ?? {};
+  const isOwn = type === "email" && typeof email === "string" && email.trim() === way.address.email;
+  return isOwn && typeof name === "string" && name !== "" ? { ...way.address, name } : way.address;
 }
 
 /** Where an http step's template said to send it. */

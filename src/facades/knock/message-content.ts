@@ -1,22 +1,38 @@
 /** What a message says, as Knock shows it for each kind of channel. */
-import type { Delivery } from "../../engine/model.ts";
-import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
+import type { Delivery, EnvironmentId } from "../../engine/model.ts";
+import { PROVIDER, type ProviderBody } from "../../engine/templates.ts";
+import { deepMerge, isObject, type Json, type JsonObject } from "../../lib/json.ts";
 import { feedBlocks } from "./blocks.ts";
 import { toMessageId } from "./ids.ts";
+import type { Knock } from "./knock.ts";
 import { toIso } from "./wire.ts";
 
-export function contentView(delivery: Delivery): JsonObject {
-  return {
+/** In the order given. What a mail leaves to its provider, its sender above all, is that of the provider as it is now. */
+export async function contentViews(
+  { engine }: Pick<Knock, "engine">,
+  environmentId: EnvironmentId,
+  deliveries: readonly Delivery[],
+): Promise<readonly JsonObject[]> {
+  const mails = deliveries.filter(({ channel }) => channel === "email");
+  const ids = [...new Set(mails.map(({ providerId }) => providerId))];
+  const found = await engine.documents.readMany(
+    environmentId,
+    ids.map((id) => ({ kind: PROVIDER, id })),
+  );
+  const settings = new Map(
+    ids.map((id, i) => [id, (found[i]?.body as unknown as ProviderBody | undefined)?.settings ?? {}]),
+  );
+  return deliveries.map((delivery) => ({
     __typename: "MessageContent",
     message_id: toMessageId(delivery.id),
     inserted_at: toIso(delivery.createdAt),
-    data: dataOf(delivery),
-  };
+    data: dataOf(delivery, settings.get(delivery.providerId) ?? {}),
+  }));
 }
 
-function dataOf(delivery: Delivery): JsonObject {
+function dataOf(delivery: Delivery, settings: JsonObject): JsonObject {
   const { channel, content, address, override } = delivery;
-  const given = (name: string): Json => override?.[name] ?? null;
+  const given = (name: string): Json => override?.[name] ?? settings[name] ?? null;
   switch (channel) {
     case "inbox":
       return { __typename: "MessageInAppFeedContent", blocks: feedBlocks(delivery) };
@@ -40,12 +56,13 @@ function dataOf(delivery: Delivery): JsonObject {
         token: Array.isArray(address.tokens) ? ((address.tokens[0] as Json | undefined) ?? "") : "",
         title: content.title,
         body: content.body,
-        data: isObject(content.raw?.data) ? content.raw.data : delivery.data,
+        data: isObject(content.raw?.data) ? deepMerge(delivery.data, content.raw.data) : delivery.data,
       };
     case "chat":
       return {
         __typename: "MessageChatContent",
-        connection: address,
+        // Of all that a person has in its profile for chats, a workflow's message goes to one connection.
+        connection: Object.values(address).find(isObject) ?? {},
         template: {
           blocks: [{ name: "body", type: "markdown", content: content.blocks[0]?.text ?? content.text }],
           json_content: isObject(content.raw?.json) ? content.raw.json : null,

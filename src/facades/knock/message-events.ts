@@ -7,7 +7,7 @@ import type { MessageRecord } from "../../engine/ports.ts";
 import type { PartyRef } from "../../engine/workflow/model.ts";
 import type { Millis } from "../../lib/clock.ts";
 import { fromHex, toHex } from "../../lib/ids.ts";
-import type { JsonObject } from "../../lib/json.ts";
+import { isObject, type JsonObject } from "../../lib/json.ts";
 import { toKsuid } from "../../lib/ksuid.ts";
 import { toUuid } from "./ids.ts";
 import { showRef, toIso } from "./wire.ts";
@@ -107,13 +107,28 @@ export function historyLine({ key, type, at, data }: HistoryLine, recipient: Par
 export function deliveryLogs(delivery: Delivery, { attempts }: MessageRecord): readonly JsonObject[] {
   if (delivery.channel === "inbox") return [];
   const tries = attempts.filter(({ deliveryId }) => deliveryId === delivery.id).reverse();
+  const request = requestOf(delivery);
   return tries.map(({ id, environmentId, startedAt, statusCode, reason, outcome }) => ({
     __typename: "MessageDeliveryLog",
     id: toKsuid(id),
     environment_id: toUuid(environmentId),
     service_name: delivery.provider,
     inserted_at: toIso(startedAt),
-    request: { host: "", method: "POST", path: "", query: null, headers: {}, body: null },
-    response: { status: statusCode ?? (outcome === "sent" ? 200 : 0), headers: {}, body: reason },
+    request,
+    response: { status: statusCode ?? (outcome === "sent" ? 200 : 0), headers: {}, body: reason ?? "" },
   }));
+}
+
+/** The request that an http step rendered, the same on every try. What others send to their providers is not kept. */
+function requestOf({ content }: Delivery): JsonObject {
+  const { method, url, headers, body } = isObject(content.raw?.request) ? content.raw.request : {};
+  const at = typeof url === "string" ? URL.parse(url) : null;
+  return {
+    host: at?.host ?? "",
+    method: method ?? "POST",
+    path: at?.pathname ?? "",
+    query: at === null || at.search === "" ? null : at.search.slice(1),
+    headers: headers ?? {},
+    body: body ?? "",
+  };
 }

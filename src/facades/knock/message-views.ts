@@ -59,7 +59,7 @@ export function messageView({ delivery, message, signals }: Told, channels: read
     engagement_statuses: engagementOf(delivery, signals),
     // Of a batch, what its newest trigger said.
     data: origin?.activities?.at(-1)?.data ?? data,
-    metadata: null,
+    metadata: nameAtProvider(delivery),
     tenant: tenantId,
     workflow: key,
     source: {
@@ -130,8 +130,17 @@ const TYPE_OF: { readonly [channel in Delivery["channel"]]: StepChannel["type"] 
   webhook: "http",
 };
 
+/** The provider's own name for the message, by which its log and its webhooks speak of it. */
+function nameAtProvider({ reference }: Delivery): JsonObject | null {
+  const id = text(reference?.message_id);
+  return id === null ? null : { external_id: id };
+}
+
+function text(value: Json | undefined): string | null {
+  return typeof value === "string" ? value : null;
+}
+
 function snapshotOf({ channel, address }: Delivery): JsonObject | null {
-  const text = (value: Json | undefined): string | null => (typeof value === "string" ? value : null);
   if (channel === "email") return { email: text(address.email), name: text(address.name) };
   if (channel !== "chat") return null;
   const [to] = Object.values(address).filter(isObject);

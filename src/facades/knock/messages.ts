@@ -9,7 +9,7 @@ import { invalid, missing } from "./errors.ts";
 import { pairsOf } from "./feed-scope.ts";
 import { fromMessageId, toMessageId } from "./ids.ts";
 import type { Knock, Routes } from "./knock.ts";
-import { contentView } from "./message-content.ts";
+import { contentViews } from "./message-content.ts";
 import { deliveryLogs, historyLine, historyOf } from "./message-events.ts";
 import { ACTOR, MARKS, type Mark, marksOf, metadataOf, UNDOING } from "./message-marks.ts";
 import { messageViews, recipientOf } from "./message-views.ts";
@@ -32,7 +32,10 @@ export const messageRoutes: Routes = (app, knock) => {
     return view;
   });
 
-  app.get("/messages/:message_id/content", SECRET, async (request) => contentView(await deliveryOf(knock, request)));
+  app.get("/messages/:message_id/content", SECRET, async (request) => {
+    const [view] = await contentViews(knock, environmentOf(request).id, [await deliveryOf(knock, request)]);
+    return view;
+  });
 
   app.get("/messages/:message_id/activities", SECRET, async (request) => {
     const query = queryOf(request);
@@ -73,7 +76,7 @@ export const messageRoutes: Routes = (app, knock) => {
     const ids = checkedIds(queryOf(request).texts("message_ids"));
     if (ids.length === 0) throw invalid("message_ids", "is required", "required");
     const found = await deliveriesOf(knock, callerOf(request), ids);
-    return found.map(contentView);
+    return contentViews(knock, environmentOf(request).id, found);
   });
 
   for (const mark of MARKS) {

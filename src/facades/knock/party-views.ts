@@ -56,8 +56,8 @@ export function describeParty(known: Known): JsonObject {
   return isUser(known.party) ? showParty(known) : { ...known.properties, ...showObject(known) };
 }
 
-/** What of a tenant's settings is given in place of what is stored. */
-export function showTenant(document: Pick<Document, "id" | "body">, preferenceSet?: JsonObject | null): JsonObject {
+/** @param preferenceSet shown in place of the one that is stored, which is not named. */
+export function showTenant(document: Pick<Document, "id" | "body">, preferenceSet: JsonObject | null): JsonObject {
   const { name, properties } = document.body as unknown as TenantBody;
   const settings = settingsOf(document);
   return {
@@ -67,7 +67,7 @@ export function showTenant(document: Pick<Document, "id" | "body">, preferenceSe
     name: name === "" ? null : name,
     settings: {
       branding: settings.branding ?? null,
-      preference_set: preferenceSet === undefined ? (settings.preference_set ?? null) : preferenceSet,
+      preference_set: preferenceSet,
     },
   };
 }

@@ -30,7 +30,7 @@ export function tenantRoutes(scope: FastifyInstance, knock: Knock): void {
     return entriesOf(
       asked,
       page,
-      page.items.map((document) => showTenant(document)),
+      page.items.map((document) => showTenant(document, namedSet(document))),
       ({ id }) => id,
     );
   });
@@ -87,13 +87,22 @@ export function tenantRoutes(scope: FastifyInstance, knock: Knock): void {
   async function read(environmentId: EnvironmentId, id: string, full: boolean): Promise<JsonObject> {
     const document = await engine.documents.read(environmentId, TENANT, id);
     if (document === null) throw missing("Tenant", id);
-    return full ? showTenant(document, await fullSet(environmentId, document)) : showTenant(document);
+    return showTenant(document, full ? await fullSet(environmentId, document) : namedSet(document));
   }
 
   /** With what the environment wants of everybody below it. */
   async function fullSet(environmentId: EnvironmentId, document: Document): Promise<JsonObject> {
-    const { preference_set } = settingsOf(document);
-    const own = isObject(preference_set) ? preference_set : null;
-    return showPreferenceSet(DEFAULT_SET, await resolvedTenantSet(knock, environmentId, own));
+    return showPreferenceSet(DEFAULT_SET, await resolvedTenantSet(knock, environmentId, ownSet(document)));
   }
+}
+
+function ownSet(document: Document): JsonObject | null {
+  const { preference_set } = settingsOf(document);
+  return isObject(preference_set) ? preference_set : null;
+}
+
+/** As it was written; what reads preference sets goes by their ids. */
+function namedSet(document: Document): JsonObject | null {
+  const own = ownSet(document);
+  return own === null ? null : { id: DEFAULT_SET, ...own };
 }

@@ -3,6 +3,8 @@ import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { toMessageId } from "../../../../src/facades/knock/ids.ts";
 import { newId } from "../../../../src/lib/ids.ts";
+import { httpReceiver } from "../../../support/http-receiver.ts";
+import { smtpReceiver } from "../../../support/smtp-receiver.ts";
 import {
   allIds,
   feedOf,
@@ -287,12 +289,16 @@ forEachKnock((name, open) => {
     const data = content.data as unknown as Record<string, string>;
     assert.deepEqual([content.message_id, data.__typename, data.to], [id, "MessageEmailContent", "ann@example.com"]);
     assert.equal(data.subject_line, "Hello Ann");
+    // She is called otherwise since.
+    await target.knock.users.update(user, { name: "Anna" });
     assert.deepEqual((await target.knock.messages.get(id)).recipient_snapshot, {
       email: "ann@example.com",
-      name: null,
+      name: "Ann",
     });
     const logs = (await target.knock.messages.listDeliveryLogs(id)).items;
     assert.deepEqual([logs.length, logs[0]?.__typename, logs[0]?.response.status], [1, "MessageDeliveryLog", 200]);
+    // The vendor's types have texts or objects here, never null.
+    assert.deepEqual([logs[0]?.request.body, logs[0]?.response.body], ["", ""]);
     assert.deepEqual(await eventsOf(target, id), ["message.created", "message.queued", "message.sent"]);
     const link = /href="([^"]+\/e\/[^"]+)"/.exec(data.html_body as string)?.[1] as string;
     target.clock.advance(1_000);
@@ -309,6 +315,83 @@ forEachKnock((name, open) => {
       listed.body.items.map((message: { id: string }) => message.id),
       [id],
     );
+  });
+
+  test(`${name}: a mail says who sent it, and what the provider calls it`, async (t) => {
+    const target = await startKnockTarget({ dialect: name, env: { CARILLON_ALLOW_NETWORKS: "127.0.0.0/8" } });
+    t.after(() => target.close());
+    const box = await smtpReceiver();
+    t.after(() => box.close());
+    const settings = { host: box.host, port: box.port, from: "Acme <acme@example.com>", reply_to: "help@example.com" };
+    assert.equal((await target.call("POST", `${target.url}/providers`, { provider: "smtp", settings })).status, 201);
+    const step = { type: "channel", channel_key: "email", template: { subject: "S", html_body: "<p>H</p>" } };
+    await pushWorkflow(target, "mails", {
+      steps: [
+        { ...step, ref: "plain" },
+        { ...step, ref: "own", channel_overrides: { from_name: "Bob", from_address: "bob@example.com" } },
+      ],
+    });
+    await trigger(target, "mails", [{ id: "ann", email: "ann@example.com" }]);
+    const { items } = await target.knock.users.listMessages("ann");
+    for (const { id } of items) await settled(target, id, "sent");
+    const contents = await target.knock.messages.batch.getContent({ message_ids: items.map(({ id }) => id) });
+    const shown = contents.map(({ data }) => data as { from: string; reply_to: string | null; cc: string | null });
+    assert.deepEqual(
+      shown.map(({ from, reply_to, cc }) => [from, reply_to, cc]),
+      [
+        ['"Bob" <bob@example.com>', "help@example.com", null],
+        ["Acme <acme@example.com>", "help@example.com", null],
+      ],
+    );
+    for (const { id } of items) {
+      const { metadata } = await target.knock.messages.get(id);
+      assert.match(metadata?.external_id as string, /^<dlv_.+@example\.com>$/);
+    }
+  });
+
+  test(`${name}: a chat's content names the connection as it was stored`, async () => {
+    const target = await world();
+    const template = { markdown_body: "Hi" };
+    await pushWorkflow(target, "chats", { steps: [{ type: "channel", ref: "c", channel_key: "chat", template }] });
+    const connection = { incoming_webhook: { url: "https://hooks.example/1" } };
+    const { items: channels } = (await target.admin("GET", "/admin/knock/channels")).body;
+    const chat = channels.find(({ type }: { type: string }) => type === "chat").id;
+    const user = `u-${randomUUID()}`;
+    await trigger(target, "chats", [{ id: user, channel_data: { [chat]: { connections: [connection] } } }]);
+    const [message] = (await target.knock.users.listMessages(user)).items;
+    const { data } = await target.knock.messages.getContent(message?.id as string);
+    assert.deepEqual((data as { connection: unknown }).connection, connection);
+  });
+
+  test(`${name}: the log of an http step has the request it made`, async (t) => {
+    const target = await startKnockTarget({ dialect: name, env: { CARILLON_ALLOW_NETWORKS: "127.0.0.0/8" } });
+    t.after(() => target.close());
+    const hook = await httpReceiver();
+    t.after(() => hook.close());
+    await target.admin("POST", "/admin/knock/channels", { key: "hooks", type: "http" });
+    const template = {
+      method: "post",
+      url: `${hook.url}/in`,
+      headers: [{ key: "x-from", value: "{{ data.from }}" }],
+      query_params: [{ key: "n", value: "1" }],
+      body: '{"a": 1}',
+    };
+    await pushWorkflow(target, "hooks", { steps: [{ type: "channel", ref: "h", channel_key: "hooks", template }] });
+    await trigger(target, "hooks", [{ id: "ann" }], { data: { from: "me" } });
+    const [message] = (await target.knock.users.listMessages("ann")).items;
+    const id = message?.id as string;
+    await settled(target, id, "delivered");
+    const [log] = (await target.knock.messages.listDeliveryLogs(id)).items;
+    const { host } = new URL(hook.url);
+    assert.deepEqual(log?.request, {
+      host,
+      method: "POST",
+      path: new URL(template.url).pathname,
+      query: "n=1",
+      headers: { "x-from": "me" },
+      body: '{"a": 1}',
+    });
+    assert.equal(log?.response.status, 200);
   });
 
   test(`${name}: what a feed's message says and speaks of`, async () => {

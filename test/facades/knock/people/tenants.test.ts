@@ -32,7 +32,10 @@ forEachKnock((name, open) => {
     assert.equal(read.seats, 5);
     const replace = { __persistence_strategy__: "replace", categories: { c: true } };
     const replaced = await call("PUT", "/tenants/acme", { settings: { preference_set: replace } });
-    assert.deepEqual(replaced.body.settings.preference_set, { categories: { c: true } });
+    assert.deepEqual(replaced.body.settings.preference_set, { id: "default", categories: { c: true } });
+    // Whoever writes back what it read changes nothing.
+    const again = await call("PUT", "/tenants/acme", replaced.body);
+    assert.deepEqual(again.body, replaced.body);
     const cleared = await call("PUT", "/tenants/acme", { settings: { preference_set: null } });
     assert.equal(cleared.body.settings.preference_set, null);
     assert.equal(cleared.body.settings.branding.primary_color, "#f00");
