@@ -248,9 +248,9 @@ describe("sizes and headers", () => {
         `POST /send HTTP/1.1\r\n${head}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n`,
         400,
       ],
-      ["headers beyond 16 KB", `GET /lists HTTP/1.1\r\n${head}A: ${"a".repeat(20_000)}\r\n\r\n`, 431],
-      ["thousands of headers", `GET /lists HTTP/1.1\r\n${head}${"a: b\r\n".repeat(5_000)}\r\n`, 431],
-      ["a path beyond 16 KB", `GET /${"a".repeat(20_000)} HTTP/1.1\r\n${head}\r\n`, 431],
+      ["headers beyond 64 KB", `GET /lists HTTP/1.1\r\n${head}A: ${"a".repeat(70_000)}\r\n\r\n`, 431],
+      ["thousands of headers", `GET /lists HTTP/1.1\r\n${head}${"a: b\r\n".repeat(12_000)}\r\n`, 431],
+      ["a path beyond 64 KB", `GET /${"a".repeat(70_000)} HTTP/1.1\r\n${head}\r\n`, 431],
     ] as const) {
       const answer = await server.raw(bytes);
       assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `), `${name}: ${answer.slice(0, 300)}`);

@@ -1,5 +1,6 @@
 /** Tenants, which every facade shares, and channel data. */
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { forEachKnock, type KnockTarget } from "../knock-target.ts";
 
@@ -113,12 +114,12 @@ forEachKnock((name, open) => {
   test(`${name}: a thousand tenants at once`, async () => {
     const { another } = await open();
     const { knock, call } = await another();
-    const tenants = Array.from({ length: 1_000 }, (_, i) => ({ id: `t${i}`, name: `T${i}` }));
+    const tenants = Array.from({ length: 1_000 }, (_, i) => ({ id: randomUUID(), name: `T${i}` }));
+    const ids = tenants.map(({ id }) => id);
     assert.equal((await knock.tenants.bulk.set({ tenants })).success_count, 1_000);
-    assert.equal((await knock.tenants.get("t999")).name, "T999");
-    for (let from = 0; from < 1_000; from += 100) {
-      await knock.tenants.bulk.delete({ tenant_ids: tenants.slice(from, from + 100).map(({ id }) => id) });
-    }
+    assert.equal((await knock.tenants.get(ids[999] as string)).name, "T999");
+    // They stand in the query, which was too long for the server from the three hundredth on: 431.
+    assert.equal((await knock.tenants.bulk.delete({ tenant_ids: ids })).success_count, 1_000);
     assert.deepEqual((await call("GET", "/tenants")).body.entries, []);
   });
 
