@@ -245,6 +245,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
         get publicUrl() {
           return publicUrl();
         },
+        rateLimits: config.knockRateLimits === "on",
       },
     };
     const svix: Svix = {

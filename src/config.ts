@@ -340,6 +340,13 @@ export const SETTINGS = {
     "1024 to 104857600",
     whole(1024, 104_857_600),
   ),
+  knockRateLimits: setting(
+    "CARILLON_KNOCK_RATE_LIMITS",
+    "Whether Knock's rate limits are kept, see [knock.md](knock.md#rate-limits): off, or as the vendor has them.",
+    "off",
+    "on or off",
+    oneOf("on", "off"),
+  ),
   maxSocketsPerUser: setting(
     "CARILLON_MAX_SOCKETS_PER_USER",
     "Live sockets of one user; one more is refused with 429.",

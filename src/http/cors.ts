@@ -2,7 +2,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
 const METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-const EXPOSED = "retry-after, retry-after-ms, x-should-retry, x-request-id, idempotent-replayed, original-x-request-id";
+const EXPOSED =
+  "retry-after, retry-after-ms, x-should-retry, x-request-id, idempotent-replayed, original-x-request-id, " +
+  "x-ratelimited-message_ids";
 const MAX_AGE_S = "86400";
 /** Clients of these paths send along the credentials of their browser, and then `*` will not do. We read none of them. */
 const ECHOED = "/json/1.3";

@@ -81,8 +81,9 @@ export function errorAnswer(error: unknown): ErrorAnswer {
   const told = answer(STATUS[code] ?? STATUS_BY_CODE[code], CODE[code], message === "" ? code : message, errors);
   const retryAfterMs = refusal.retryAfterMs ?? RETRY_AFTER_MS[code];
   if (retryAfterMs === undefined) return told;
-  const headers = { ...told.headers, "retry-after": String(Math.ceil(retryAfterMs / 1000)) };
-  return { ...told, headers };
+  // Seconds for all; one SDK also reads milliseconds, and comes back no later than it has to.
+  const waits = { "retry-after": String(Math.ceil(retryAfterMs / 1000)), "retry-after-ms": String(retryAfterMs) };
+  return { ...told, headers: { ...told.headers, ...waits } };
 }
 
 function answer(status: number, code: string, message: string, errors?: readonly FieldError[]): ErrorAnswer {

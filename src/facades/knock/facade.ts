@@ -19,6 +19,7 @@ import { preferenceCenterRoutes } from "./preference-center.ts";
 import { preferenceEntryRoutes } from "./preference-entries.ts";
 import { preferenceRoutes } from "./preferences.ts";
 import { providerRoutes } from "./providers.ts";
+import { addRateLimits } from "./rate-limits.ts";
 import { scheduleRoutes } from "./schedules.ts";
 import { socketPathRoutes } from "./socket.ts";
 import { subscriptionRoutes } from "./subscriptions.ts";
@@ -63,6 +64,7 @@ export function knockFacade(app: FastifyInstance, knock: Knock, more: readonly R
       const routes: KnownRoute[] = [];
       addKnockErrors(scope, knock.log);
       addAuthentication(scope, knock);
+      addRateLimits(scope, knock);
       scope.addHook("onRoute", ({ method, url, config }) => {
         const access = config?.knock as Access;
         for (const one of [method].flat())

@@ -35,6 +35,8 @@ export interface Knock {
 export interface KnockSettings {
   /** Where clients reach this server, without a trailing slash. */
   readonly publicUrl: string;
+  /** Whether the vendor's rate limits are kept. */
+  readonly rateLimits: boolean;
 }
 
 /**

@@ -17,14 +17,18 @@ import { type AskedPage, itemsOf, pageOf } from "./paging.ts";
 import { partyViews } from "./party-views.ts";
 import { paramOf } from "./path.ts";
 import { queryOf } from "./query.ts";
+import { RateLimits } from "./rate-limits.ts";
 import { Fields } from "./wire.ts";
 
 /** Messages of one call; as many changes are one commit. */
 const MAX_BATCH = 500;
 const MARKING = client("user/feed_write");
+/** Names the messages of a batch that were left as they are. */
+const RATE_LIMITED = "x-ratelimited-message_ids";
 
 export const messageRoutes: Routes = (app, knock) => {
-  const { engine } = knock;
+  const { engine, clock, settings } = knock;
+  const limits = settings.rateLimits ? new RateLimits() : null;
 
   app.get("/messages/:message_id", MARKING, async (request) => {
     const delivery = await deliveryOf(knock, request);
@@ -85,7 +89,7 @@ export const messageRoutes: Routes = (app, knock) => {
       return markOne(request, delivery, mark, mark === "interacted" ? metadataOf(request.body) : null);
     });
 
-    app.post(`/messages/batch/${mark}`, MARKING, async (request) => {
+    app.post(`/messages/batch/${mark}`, MARKING, async (request, reply) => {
       const body = new Fields(request.body);
       const asked = body.list("message_ids", { max: MAX_BATCH, required: true }, (id, at) => {
         if (typeof id !== "string") throw invalid(at, "Expected the id of a message");
@@ -96,8 +100,11 @@ export const messageRoutes: Routes = (app, knock) => {
       const ids = checkedIds(asked ?? []);
       const { id: environmentId } = environmentOf(request);
       const found = await deliveriesOf(knock, callerOf(request), ids);
+      const held = new Set(limits === null ? [] : found.filter((one) => !mayChange(limits, one, mark)));
+      if (held.size > 0) reply.header(RATE_LIMITED, [...held].map(({ id }) => toMessageId(id)).join(","));
+      const free = found.filter((one) => !held.has(one));
       const marks = marksOf(
-        found.map(({ id }) => id),
+        free.map(({ id }) => id),
         mark,
         metadata,
       );
@@ -106,6 +113,11 @@ export const messageRoutes: Routes = (app, knock) => {
       const shown = found.map((delivery) => now.get(delivery.id) ?? delivery);
       return messageViews(knock, environmentId, shown);
     });
+  }
+
+  /** By a batch a message is marked the same way once a second; one that was is shown as it is. */
+  function mayChange(within: RateLimits, { environmentId, id }: Delivery, mark: Mark): boolean {
+    return within.take(`${environmentId} ${mark} ${id}`, 1, clock.now()) === null;
   }
 
   for (const [mark, undoing] of Object.entries(UNDOING)) {
