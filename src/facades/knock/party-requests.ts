@@ -100,6 +100,11 @@ export class PartyRequests {
     }
   }
 
+  /** Whether the party is there once this is written, whatever was there before. */
+  describes(party: PartyRef): boolean {
+    return party.collection === TENANTS ? this.#tenants.has(party.id) : this.#writes.has(partyKey(party));
+  }
+
   /** @param properties merged into what is there; `{}` makes somebody of whom nothing more is known. */
   add(party: PartyRef, properties: JsonObject): void {
     if (party.collection === TENANTS) {

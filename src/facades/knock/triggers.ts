@@ -1,15 +1,16 @@
 /** Triggering a workflow, and canceling what a trigger began. */
 import { createHash } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import type { Recipient } from "../../engine/model.ts";
+import type { EnvironmentId, Recipient } from "../../engine/model.ts";
 import { isUser, type PartyRef, partyKey } from "../../engine/workflow/model.ts";
 import type { Trigger } from "../../engine/workflow/workflows.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { environmentOf, SECRET } from "./auth.ts";
-import { KnockError } from "./errors.ts";
+import { invalidParams, KnockError } from "./errors.ts";
 import { toUuid } from "./ids.ts";
 import type { Knock } from "./knock.ts";
 import { type Identified, PartyRequests } from "./party-requests.ts";
+import { partyViews } from "./party-views.ts";
 import { TriggerDataCheck } from "./trigger-data.ts";
 import { Fields, readParty } from "./wire.ts";
 
@@ -78,6 +79,7 @@ export function triggerRoutes(scope: FastifyInstance, knock: Knock): void {
     const { engine, clock } = knock;
     const taken = idempotencyOf(request, `knock ${idempotencyScope}`, clock.now());
     if (taken === null) {
+      await requireActor(environmentId, asked);
       await asked.requests.write(knock, environmentId);
       const trigger = triggerOf(key, asked);
       const { body } = await engine.workflows.trigger(environmentId, trigger, null, (id) => ({
@@ -90,6 +92,7 @@ export function triggerRoutes(scope: FastifyInstance, knock: Knock): void {
     // Asked before anyone is identified: a call that is refused must leave nothing behind.
     const earlier = await engine.idempotency.find(environmentId, taken.scope, taken.key, clock.now());
     if (earlier !== null) return again(reply, JSON.parse(earlier.body) as Kept, body);
+    await requireActor(environmentId, asked);
     await asked.requests.write(knock, environmentId);
     const answer = await engine.workflows.trigger(environmentId, triggerOf(key, asked), taken, (requestId) => ({
       status: 200,
@@ -98,6 +101,15 @@ export function triggerRoutes(scope: FastifyInstance, knock: Knock): void {
     const kept = JSON.parse(answer.body) as Kept;
     // Somebody with the same key was quicker.
     return kept.requestId === request.id ? kept.id : again(reply, kept, body);
+  }
+
+  /** Whoever is only named as the actor has to be known: templates speak of it. @throws KnockError 422. */
+  async function requireActor(environmentId: EnvironmentId, { actor, requests }: AskedTrigger): Promise<void> {
+    if (actor === null || requests.describes(actor)) return;
+    const view = (await partyViews(knock, environmentId, [actor]))(actor);
+    if (view.updated_at !== null) return;
+    const message = `The actor ${JSON.stringify(actor.id)} is not known; identify it first, or with the trigger`;
+    throw invalidParams([{ field: "actor", type: "missing", message }], "actor_missing");
   }
 }
 

@@ -165,6 +165,42 @@ forEachKnock((name, open) => {
     assert.equal((await target.call("GET", "/users/bad-t6")).status, 404);
   });
 
+  test(`${name}: an actor that is only named has to be somebody`, async () => {
+    const target = await open();
+    await commit(target, "acting");
+    await target.knock.objects.set("projects", "acting", { name: "P" });
+    await target.knock.tenants.set("acting", {});
+    const ask = (actor: unknown, recipients: unknown[] = [{ id: "acted-on" }], headers = {}) =>
+      target.call("POST", "/workflows/acting/trigger", { recipients, actor }, headers);
+    for (const actor of [
+      "nobody-acts",
+      { collection: "projects", id: "gone" },
+      { collection: "$tenants", id: "gone" },
+    ]) {
+      // It was taken, and the item named somebody of whom nothing was known.
+      const { status, body } = await ask(actor, [{ id: "not-made" }]);
+      assert.deepEqual([status, body.code, body.errors[0].field], [422, "actor_missing", "actor"]);
+    }
+    assert.equal((await target.call("GET", "/users/not-made")).status, 404);
+    for (const actor of [
+      { id: "identified-here" },
+      "identified-here",
+      { collection: "projects", id: "acting" },
+      { collection: "projects", id: "new", name: "N" },
+      { collection: "$tenants", id: "acting" },
+      null,
+    ]) {
+      assert.equal((await ask(actor)).status, 200, JSON.stringify(actor));
+    }
+    // By its own trigger.
+    assert.equal((await ask("both", [{ id: "both" }])).status, 200);
+    // A repetition is answered as the first was, whatever has become of the actor.
+    const again = { "idempotency-key": "an actor that leaves" };
+    const first = await ask("both", ["acted-on"], again);
+    await target.knock.users.delete("both");
+    assert.deepEqual((await ask("both", ["acted-on"], again)).body, first.body);
+  });
+
   test(`${name}: a public key may not trigger, and a key of another environment finds nothing`, async () => {
     const target = await open();
     await commit(target, "mine");
