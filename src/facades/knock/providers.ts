@@ -6,9 +6,11 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { PartyRef } from "../../engine/workflow/model.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { callerOf, client, environmentOf, requireObject } from "./auth.ts";
+import { findChannel } from "./channel-data.ts";
 import { invalid, KnockError } from "./errors.ts";
 import type { Capability } from "./grants.ts";
 import type { Knock } from "./knock.ts";
+import { channelInvalid } from "./party-requests.ts";
 import { queryOf } from "./query.ts";
 
 interface Provider {
@@ -42,7 +44,15 @@ const PROVIDERS: readonly Provider[] = [
 const NOT_REACHED = "This server does not talk to the provider yet";
 
 export function providerRoutes(scope: FastifyInstance, { engine }: Knock): void {
-  const { parties } = engine.workflows;
+  const { parties, channels } = engine.workflows;
+
+  /** The id of the channel of the path, however that names it. @throws KnockError 422. */
+  const channelOf = async (request: FastifyRequest): Promise<string> => {
+    const { channel_id: name } = request.params as { channel_id: string };
+    const channel = findChannel(await channels(environmentOf(request).id), name);
+    if (channel === undefined) throw channelInvalid("channel_id", name);
+    return channel.id;
+  };
 
   for (const { path, capability, parameter, field, unset } of PROVIDERS) {
     /** @throws KnockError 422 without the parameter, 403 where the caller's token does not reach the object. */
@@ -54,16 +64,18 @@ export function providerRoutes(scope: FastifyInstance, { engine }: Knock): void 
     };
 
     scope.get(`${path}/auth_check`, client(capability), async (request) => {
-      const { channel_id } = request.params as { channel_id: string };
-      const document = await parties.document(environmentOf(request).id, objectOf(request), "channel", channel_id);
+      const object = objectOf(request);
+      const channelId = await channelOf(request);
+      const document = await parties.document(environmentOf(request).id, object, "channel", channelId);
       if (!isGranted(document?.body[field])) throw new KnockError("authorization", 403, unset);
       return { connection: { ok: false, reason: NOT_REACHED, error: NOT_REACHED } };
     });
 
     scope.put(`${path}/revoke_access`, client(capability), async (request, reply) => {
-      const { channel_id } = request.params as { channel_id: string };
+      const object = objectOf(request);
+      const channelId = await channelOf(request);
       const now = engine.clock.now();
-      await parties.modifyDocument(environmentOf(request).id, objectOf(request), "channel", channel_id, now, (old) => {
+      await parties.modifyDocument(environmentOf(request).id, object, "channel", channelId, now, (old) => {
         if (old === null) return null;
         const { [field]: _, ...rest } = old;
         return rest;

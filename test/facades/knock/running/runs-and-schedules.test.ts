@@ -160,5 +160,15 @@ forEachKnock((name, open) => {
     const revoked = await call("PUT", `/providers/slack/${chat.id}/revoke_access?${object}`);
     assert.deepEqual([revoked.status, revoked.body], [200, "ok"]);
     assert.equal((await call("GET", `/providers/slack/${chat.id}/channels?${object}`)).status, 501);
+    // Kept under the channel's id, found and forgotten by whatever names the channel elsewhere.
+    const channelData = `/objects/$tenants/acme-chat/channel_data/${chat.id}`;
+    await call("PUT", channelData, { data: { token: { access_token: "xoxb" } } });
+    for (const name of [chat.id.toUpperCase(), chat.key]) {
+      assert.equal((await call("GET", `/providers/slack/${name}/auth_check?${object}`)).status, 200, name);
+    }
+    await call("PUT", `/providers/slack/${chat.key}/revoke_access?${object}`);
+    assert.equal((await call("GET", channelData)).body.data.token, undefined);
+    const unknown = await call("GET", `/providers/slack/nowhere/auth_check?${object}`);
+    assert.deepEqual([unknown.status, unknown.body.code], [422, "channel_invalid"]);
   });
 });
