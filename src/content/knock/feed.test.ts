@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Rendered } from "../../engine/model.ts";
 import type { JsonObject } from "../../lib/json.ts";
+import { sanitizeHtml } from "../liquid/html/sanitize.ts";
 import { knockLanguage } from "./language.ts";
 import { type Given, renderingOf } from "./rendering.fixture.ts";
 
@@ -265,4 +266,28 @@ test("a look-up that fails is not the template's fault", async () => {
     async () => language.render("in_app_feed", { markdown_body: "{{ 'x' | user }}" }, rendering),
     away,
   );
+});
+
+test("text and emphasis are as clean when they are printed as sanitizing would leave them", () => {
+  const markdown = [
+    "{{ x }}",
+    "# {{ x }}\n**{{ x }}** _a_ ~~b~~ `{{ x }}`\nc & d \\< &lt;b&gt; {{ y }}",
+    "a\n\n***{{ x }}***",
+  ];
+  const values = [
+    "<script>x</script>",
+    "&amp; & &lt;",
+    "\"q\" 'q'",
+    "a\r\nb",
+    "\u0001\u200b\u2028",
+    "<b",
+    "*a* [b](c)",
+    "&#x3C;",
+  ];
+  for (const body of markdown) {
+    for (const x of values) {
+      const printed = html(body, { data: { x, y: x } });
+      assert.equal(sanitizeHtml(printed), printed);
+    }
+  }
 });

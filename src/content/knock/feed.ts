@@ -3,8 +3,7 @@ import { NO_CONTENT, type Rendered, type RenderedAction } from "../../engine/mod
 import type { JsonObject } from "../../lib/json.ts";
 import { safeHref } from "../links.ts";
 import type { Steps } from "../liquid/drive.ts";
-import { markdownText, printMarkdown, readMarked } from "../liquid/html/markdown.ts";
-import { sanitizeHtml } from "../liquid/html/sanitize.ts";
+import { markdownText, readMarked, safeMarkdownHtml } from "../liquid/html/markdown.ts";
 import { decodeHtml } from "../liquid/html/scan.ts";
 import { Fields, type MessageRendering, type MessageTemplate, oneLine } from "./message.ts";
 import { trackLinks } from "./track-links.ts";
@@ -24,11 +23,12 @@ export function readFeedTemplate(template: JsonObject): MessageTemplate {
   return function* (message): Steps<Rendered> {
     const { rendering, budget, session } = message;
     const marked = yield* message.print(body, "marked");
-    const blocks = readMarked(marked, session.values, budget);
+    const read = readMarked(marked, session.values, budget);
     const links: string[] = [];
-    const html = trackLinks(sanitizeHtml(printMarkdown(blocks, session.values)), rendering.trackLink, links);
+    const html = trackLinks(safeMarkdownHtml(read, session.values), rendering.trackLink, links);
     budget.text(html.length);
 
+    const { blocks } = read;
     const [first] = blocks;
     const title = first?.kind === "heading" ? markdownText([first], session.values) : "";
     // What says nothing in plain text, as a picture, leaves its place empty.

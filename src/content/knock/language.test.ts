@@ -184,3 +184,39 @@ test("checkText names the field it is told", () => {
     field: "settings.batch_key",
   });
 });
+
+test("a path says the same by itself and among tags, which the library prints", () => {
+  const paths = [
+    ..."n x list obj none nested.a nested.b.c list[0] list[-1] list.first list.last list.size".split(" "),
+    ..."obj.size size x.size nested[x] data.n data.size recipient.name actor.none.more tenant".split(" "),
+    ..."vars.branding.primary_color timestamp total_actors toString obj.constructor __proto__ nil true 'text' 7".split(
+      " ",
+    ),
+    ...["obj['a key']", 'list["size"]', "(1..3)", "x | upcase", "own", "recipient"],
+  ];
+  const data = {
+    n: 1.5,
+    x: '<b> & "q" \\',
+    list: ["a", "b", ["c"]],
+    obj: { "a key": true, size: "own" },
+    nested: { a: null, b: { c: 0 } },
+    recipient: "of the data, hidden by the run's",
+    own: "\uFDD00\uFDD1",
+  };
+  const withoutSource = (raw: JsonObject | null): string =>
+    JSON.stringify(raw, (key, value) => (key === "content" ? "" : value));
+  const inTags = (path: string): string => `{% if true %}{{ ${path} }}{% endif %}`;
+  for (const path of paths) {
+    const [plain, tagged] = [`{{ ${path} }}`, inTags(path)].map((printed) => {
+      const sms = render("sms", { text_body: `a ${printed} b{{- n }}` }, { data });
+      const feed = render("in_app_feed", { markdown_body: `*a* ${printed}, ${printed}` }, { data });
+      const { raw } = render(
+        "http",
+        { method: "post", url: "https://x.example", body: `{"v": "${printed}"}` },
+        { data },
+      );
+      return [sms.text, feed.body, withoutSource(feed.raw), raw];
+    }) as [unknown[], unknown[]];
+    assert.deepEqual(plain, tagged, path);
+  }
+});

@@ -12,10 +12,13 @@ import {
   contextOf,
   described,
   failedLookUp,
+  type Path,
   print,
+  printPieces,
   type Template,
   TemplateError,
 } from "../liquid/language.ts";
+import { propertyOf } from "../liquid/values.ts";
 
 /** A template that was read: makes the content of one message after the other. */
 export type MessageTemplate = (message: MessageRendering) => Steps<Rendered>;
@@ -119,12 +122,24 @@ export class MessageRendering {
 
   /** @throws RenderError that names the field. */
   *print(field: Field, mode: Mode | TemplateContext): Steps<string> {
-    if (field.text.literal !== null) return field.text.literal;
+    const { literal, pieces } = field.text;
+    if (literal !== null) return literal;
     try {
-      return yield* print(field.text, typeof mode === "string" ? this.context(mode) : mode);
+      if (typeof mode !== "string") return yield* print(field.text, mode);
+      if (pieces === null) return yield* print(field.text, this.context(mode));
+      const { budget, session } = this;
+      return printPieces(pieces, { mode, budget, session }, (path) => this.#valueAt(path));
     } catch (error) {
       throw failure(error, field.name);
     }
+  }
+
+  /** As a context of its own would find it. */
+  #valueAt(path: Path): unknown {
+    const { scope } = this.rendering;
+    let at: unknown = Object.hasOwn(scope, path[0] as string) ? scope : scope.data;
+    for (const key of path) at = propertyOf(at, key);
+    return at;
   }
 
   *optional(field: Field | null, mode: Mode): Steps<string | null> {

@@ -60,7 +60,7 @@ export function readChatTemplate(template: JsonObject): MessageTemplate {
       if (typeof value !== "object" || value === null) throw new RenderError("json_body: this is no JSON");
       return { ...NO_CONTENT, text: short, body: short, raw: { ...raw, json: value } };
     }
-    const blocks = body === null ? [] : readMarked(yield* message.print(body, "marked"), session.values, budget);
+    const blocks = body === null ? [] : readMarked(yield* message.print(body, "marked"), session.values, budget).blocks;
     const values = session.values.map((value) => (typeof value === "string" ? value : htmlText(value.text)));
     const text = printText(blocks, values, new Links(null, null), MARKDOWN);
     budget.text(text.length);

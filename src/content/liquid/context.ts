@@ -92,12 +92,15 @@ export interface InnerOptions {
   readonly partials?: number;
 }
 
+/** What a writer needs to know of where it writes. */
+export type Surroundings = Pick<TemplateContext, "mode" | "budget" | "session">;
+
 /** Text of a template with its values, as the context's mode says. @throws RenderError when it grows too long. */
 export class Writer {
   buffer = "";
-  readonly #context: TemplateContext;
+  readonly #context: Surroundings;
 
-  constructor(context: TemplateContext) {
+  constructor(context: Surroundings) {
     this.#context = context;
   }
 

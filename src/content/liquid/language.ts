@@ -2,11 +2,20 @@
  * Liquid, as the library parses it, run under our budget with our own filters, comparisons and tags. Nothing of the
  * library's own filters is left: they trust the sizes of what they are given.
  */
-import { Liquid, LiquidError, type Template as Node, Output, Parser, Tokenizer, type TopLevelToken } from "liquidjs";
+import {
+  Liquid,
+  LiquidError,
+  type Template as Node,
+  Output,
+  Parser,
+  Tokenizer,
+  type TopLevelToken,
+  TypeGuards,
+} from "liquidjs";
 import { RenderError } from "../../engine/ports.ts";
 import { Lru } from "../../lib/lru.ts";
 import { cleanText } from "../handlebars/parse.ts";
-import { type Mode, Printed, type Session, TemplateContext, Writer } from "./context.ts";
+import { type Mode, Printed, type Session, type Surroundings, TemplateContext, Writer } from "./context.ts";
 import { LookUpFailure, type Steps } from "./drive.ts";
 import { registerFilters } from "./filters/register.ts";
 import { OPERATORS } from "./operators.ts";
@@ -19,8 +28,16 @@ export interface Template {
   readonly source: string;
   /** The text itself when nothing in it is Liquid. */
   readonly literal: string | null;
+  /**
+   * The text as pieces of the author's and paths to values between them. Null when there is more to it (filters, tags).
+   * Most texts are so plain; where no names but those of the run are to be seen, they are printed without the library.
+   */
+  readonly pieces: readonly (string | Path)[] | null;
   readonly nodes: readonly Node[];
 }
+
+/** Keys of `a.b[0]`, the outermost first. */
+export type Path = readonly (string | number)[];
 
 /** The text is no Liquid. The message names the line. */
 export class TemplateError extends Error {
@@ -61,13 +78,15 @@ export function compile(source: string): Template {
 function parse(source: string): Template {
   if (source.length > MAX_SOURCE) throw new TemplateError(`a text has at most ${MAX_SOURCE} characters`);
   const text = cleanText(source);
-  if (!text.includes("{{") && !text.includes("{%")) return { source: text, literal: text, nodes: [] };
+  if (!text.includes("{{") && !text.includes("{%")) {
+    return { source: text, literal: text, pieces: [text], nodes: [] };
+  }
   try {
     const tokens = new Tokenizer(text, liquid.options.operators).readTopLevelTokens(liquid.options);
     const queue = new TokenQueue(tokens);
     // The parser takes tokens off with `shift` and asks for `length`, and so do its tags.
     const nodes = new Parser(liquid).parseTokens(queue as unknown as TopLevelToken[]);
-    return { source: text, literal: null, nodes };
+    return { source: text, literal: null, pieces: piecesOf(nodes), nodes };
   } catch (error) {
     if (error instanceof RangeError) throw new TemplateError("the template is nested too deeply");
     throw new TemplateError(described(error));
@@ -92,6 +111,26 @@ class TokenQueue {
   }
 }
 
+function piecesOf(nodes: readonly Node[]): Template["pieces"] {
+  const pieces: (string | Path)[] = [];
+  for (const node of nodes) {
+    const { token } = node;
+    const piece = TypeGuards.isHTMLToken(token) ? token.getContent() : node instanceof Output ? pathOf(node) : null;
+    if (piece === null) return null;
+    pieces.push(piece);
+  }
+  return pieces;
+}
+
+/** The one filter of a plain output is the one that hands every value to our writer. */
+function pathOf({ value: { initial, filters } }: Output): Path | null {
+  const [token] = initial.postfix;
+  if (filters.length !== 1 || initial.postfix.length !== 1 || !TypeGuards.isPropertyAccessToken(token)) return null;
+  if (token.variable !== undefined) return null;
+  const keys = token.props.map((prop) => ("content" in prop ? prop.content : null));
+  return keys.every((key) => typeof key === "string" || typeof key === "number") ? keys : null;
+}
+
 /** A context for the names given; see `TemplateContext`. */
 export function contextOf(session: Session, mode: Mode, names: object, fallback: object): TemplateContext {
   return new TemplateContext(liquid, session, mode, names, fallback);
@@ -102,6 +141,20 @@ export function* print(template: Template, context: TemplateContext): Steps<stri
   if (template.literal !== null) return template.literal;
   const writer = new Writer(context);
   yield liquid.renderer.renderTemplates(template.nodes as Node[], context, writer);
+  return writer.buffer;
+}
+
+/** Prints the pieces of a template. @throws RenderError */
+export function printPieces(
+  pieces: NonNullable<Template["pieces"]>,
+  surroundings: Surroundings,
+  valueAt: (path: Path) => unknown,
+): string {
+  const writer = new Writer(surroundings);
+  for (const piece of pieces) {
+    surroundings.budget.step();
+    writer.write(typeof piece === "string" ? piece : new Printed(valueAt(piece)));
+  }
   return writer.buffer;
 }
 

@@ -7,37 +7,77 @@ import { escapeHtml } from "../../markdown/print-html.ts";
 import { printText, UNQUOTED_TEXT } from "../../markdown/print-text.ts";
 import type { Budget } from "../budget.ts";
 import type { Value } from "../context.ts";
-import { contentHref } from "./sanitize.ts";
+import { contentHref, sanitizeHtml } from "./sanitize.ts";
 import { htmlText } from "./text.ts";
 
 const MARK = new RegExp(`${VALUE_OPEN}(\\d+)${VALUE_CLOSE}`, "g");
 /** Marks are numbered from 0 for each message, so what a template makes of its messages is mostly the same marked text. */
 const REMEMBERED_LENGTH = 4_000;
-const remembered = new Lru<string, readonly Block[]>(500);
+const remembered = new Lru<string, Marked>(500);
+
+/** A marked text that was read. */
+export interface Marked {
+  readonly blocks: readonly Block[];
+  /** The numbers of the values that it prints, each as often as it does. */
+  readonly marks: readonly number[];
+  /**
+   * All of it is text and emphasis: neither tags of the author's nor addresses. With values that are text, too, the HTML
+   * that is printed of it is safe as it is.
+   */
+  readonly isHarmless: boolean;
+}
 
 /** @throws RenderError when the text is too long with its values: one capture may be printed a thousand times. */
-export function readMarked(text: string, values: readonly Value[], budget: Budget): readonly Block[] {
+export function readMarked(text: string, values: readonly Value[], budget: Budget): Marked {
+  let read = remembered.get(text);
+  const marks = read?.marks ?? Array.from(text.matchAll(MARK), ([, number]) => Number(number));
   let length = text.length;
-  for (const [, number] of text.matchAll(MARK)) {
-    const value = values[Number(number)] ?? "";
+  for (const mark of marks) {
+    const value = values[mark] ?? "";
     length += typeof value === "string" ? value.length : value.text.length;
   }
   budget.text(length);
-  let blocks = remembered.get(text);
-  if (blocks === undefined) {
-    blocks = parseMarkdown(text);
-    if (text.length <= REMEMBERED_LENGTH) remembered.set(text, blocks);
+  if (read === undefined) {
+    const blocks = parseMarkdown(text);
+    read = { blocks, marks, isHarmless: blocks.every(isHarmlessBlock) };
+    if (text.length <= REMEMBERED_LENGTH) remembered.set(text, read);
   }
-  return blocks;
+  return read;
+}
+
+function isHarmlessBlock(block: Block): boolean {
+  return (block.kind === "paragraph" || block.kind === "heading") && block.children.every(isHarmless);
+}
+
+function isHarmless(inline: Inline): boolean {
+  switch (inline.kind) {
+    case "text":
+    case "code":
+    case "break":
+      return true;
+    case "strong":
+    case "emphasis":
+    case "strike":
+    case "underline":
+      return inline.children.every(isHarmless);
+    default:
+      return false;
+  }
+}
+
+/** Markdown as HTML to be put into somebody's page. */
+export function safeMarkdownHtml({ blocks, isHarmless }: Marked, values: readonly Value[]): string {
+  const html = printMarkdown(blocks, values);
+  return isHarmless && values.every((value) => typeof value === "string") ? html : sanitizeHtml(html);
 }
 
 /** What a text says with its values in it. The HTML may still hold tags of the author's own. */
-export function printMarkdown(blocks: readonly Block[], values: readonly Value[]): string {
+function printMarkdown(blocks: readonly Block[], values: readonly Value[]): string {
   return new Printer(values).blocks(blocks, false);
 }
 
 export function markdownHtml(text: string, values: readonly Value[], budget: Budget): string {
-  return printMarkdown(readMarked(text, values, budget), values);
+  return printMarkdown(readMarked(text, values, budget).blocks, values);
 }
 
 export function markdownText(blocks: readonly Block[], values: readonly Value[]): string {
