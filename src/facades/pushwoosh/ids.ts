@@ -10,7 +10,7 @@
  */
 import type { DeliveryId, RequestId } from "../../engine/model.ts";
 import type { Millis } from "../../lib/clock.ts";
-import { fromHex, isId, timeOf, toHex, withPrefix } from "../../lib/ids.ts";
+import { fromHex, isId, newId, timeOf, toHex, withPrefix } from "../../lib/ids.ts";
 
 export type MessageName =
   | { readonly kind: "request"; readonly id: RequestId }
@@ -51,10 +51,15 @@ export function idsOfCode(code: string): { readonly from: RequestId; readonly to
 
 /** Steps of an order within a millisecond: what web clients invent until they know better sorts behind 100 a millisecond. */
 const STEPS = 100;
-/** The order of an item that was not sent through this facade: its time, and its count within the millisecond. */
+/** How far of very many in one millisecond those at the end may be ahead of it: a second. */
+const MOST_STEPS = 1_000 * STEPS - 1;
+/**
+ * The order of an item that was not sent through this facade: its time, and its count within the millisecond. Beyond a
+ * hundred it reaches into the next ones, so that it is different from the others' of its millisecond.
+ */
 export function orderOfItem(id: DeliveryId): number {
   const count = Number.parseInt(toHex(id).slice(8, 16), 16) & 0x3fffff;
-  return timeOf(id) * STEPS + (count % STEPS);
+  return timeOf(id) * STEPS + Math.min(count, MOST_STEPS);
 }
 
 /** The millisecond that an order was made of, or a little later: of many at once, some borrow from the next. */
@@ -67,17 +72,17 @@ export function isOrder(text: string): boolean {
   return /^[1-9]\d{14}$/.test(text);
 }
 
-/** Gives out orders that rise strictly within this process. */
+/** Gives out orders that rise strictly within this process, and are none of an item's of the same millisecond. */
 export class Orders {
   #last = 0;
 
   next(now: Millis): number {
-    this.#last = Math.max(this.#last + 1, now * STEPS);
+    this.#last = Math.max(this.#last + 1, orderOfItem(newId("dlv", now)));
     return this.#last;
   }
 
   /** For what is sent later: as if made then, and still different from others of the same moment. */
   nextAt(due: Millis, now: Millis): number {
-    return due * STEPS + (this.next(now) % 100_000);
+    return due * STEPS + (this.next(now) % (MOST_STEPS + 1));
   }
 }

@@ -5,7 +5,7 @@ import type { InboxBrief, InboxFilter, Page } from "../../engine/ports.ts";
 import { shownBy } from "../../http/inbox-visibility.ts";
 import { firstIdAt } from "../../lib/ids.ts";
 import type { Call } from "./call.ts";
-import { isOrder, type MessageName, nameOf, timeOfOrder } from "./ids.ts";
+import { inboxIdOf, isOrder, type MessageName, nameOf, timeOfOrder } from "./ids.ts";
 import { FACADE, messageNameOf, orderOf, statusOf } from "./message-views.ts";
 import type { World } from "./pushwoosh.ts";
 
@@ -50,14 +50,21 @@ export async function allItems({ engine, clock }: World, owner: Owner): Promise<
   }
 }
 
+/** A place in a list: by order, and by name where two processes gave the same one. */
+export interface Place {
+  readonly order: number;
+  /** As `inboxIdOf`. */
+  readonly inboxId: string;
+}
+
 /**
- * The page behind an order; as few items are looked at as will do. `more` says whether older ones remain.
+ * The page behind a place; as few items are looked at as will do. `more` says whether older ones remain.
  * @param below null for the newest.
  */
 export async function itemsBelow(
   { engine, clock }: World,
   owner: Owner,
-  below: number | null,
+  below: Place | null,
   count: number,
 ): Promise<{ readonly items: readonly InboxBrief[]; readonly more: boolean }> {
   let found: InboxBrief[] = [];
@@ -65,7 +72,7 @@ export async function itemsBelow(
   const limit = Math.min(Math.max(count + 1, LOOKED_AT_ONCE), PAGE);
   for (let after: string | null = null; ; ) {
     const page: Page<InboxBrief> = await engine.inbox.brief(owner.environmentId, listed(owner), now, { after, limit });
-    found.push(...(below === null ? page.items : page.items.filter((item) => orderOf(item) < below)));
+    found.push(...(below === null ? page.items : page.items.filter((item) => isBelow(item, below))));
     after = page.next;
     if (after === null) break;
     if (found.length <= count) continue;
@@ -102,18 +109,20 @@ export async function findByName({ engine, clock }: World, owner: Owner, name: M
 }
 
 /** Where a list goes on behind a message, also behind one that is gone. @returns null for what is not the user's. */
-export async function orderBehind({ engine }: World, owner: Owner, code: string): Promise<number | null> {
+export async function placeOf({ engine }: World, owner: Owner, code: string): Promise<Place | null> {
   const { environmentId, userId } = owner;
   const name = nameOf(code);
   if (name === null) return null;
+  const inboxId = inboxIdOf(name);
   if (name.kind === "item") {
     const item = await engine.messages.readDelivery(environmentId, name.id);
-    return item !== null && item.channel === "inbox" && item.userId === userId ? orderOf(item) : null;
+    const isTheirs = item !== null && item.channel === "inbox" && item.userId === userId;
+    return isTheirs ? { order: orderOf(item), inboxId } : null;
   }
   const messageId = await engine.messages.findByUser(environmentId, name.id, userId);
   if (messageId === null) return null;
   const [item] = await engine.inbox.itemsOf(environmentId, [messageId]);
-  return item === undefined ? null : orderOf(item);
+  return item === undefined ? null : { order: orderOf(item), inboxId };
 }
 
 /** From the order's time on upwards: the item is among the first unless it was long in the making. */
@@ -157,26 +166,22 @@ function firstAfter(oldest: InboxBrief): number {
   return (oldest.createdAt + AHEAD_MS) * 100;
 }
 
+function isBelow(item: InboxBrief, { order, inboxId }: Place): boolean {
+  const own = orderOf(item);
+  return own < order || (own === order && inboxIdOf(messageNameOf(item)) < inboxId);
+}
+
 /**
  * By order; of a message that a user has twice, having been two users when it was sent, the item with the higher status.
  */
 function inOrder(items: readonly InboxBrief[]): InboxBrief[] {
-  const keyed = items.map((item) => ({ item, order: orderOf(item) }));
-  keyed.sort((a, b) => b.order - a.order || (a.item.id < b.item.id ? 1 : -1));
-  const kept: { item: InboxBrief; order: number }[] = [];
+  const keyed = items.map((item) => ({ item, order: orderOf(item), inboxId: inboxIdOf(messageNameOf(item)) }));
+  keyed.sort((a, b) => b.order - a.order || (a.inboxId < b.inboxId ? 1 : a.inboxId > b.inboxId ? -1 : 0));
+  const kept: { readonly item: InboxBrief; readonly inboxId: string }[] = [];
   for (const one of keyed) {
     const last = kept.at(-1);
-    const twice =
-      last !== undefined &&
-      last.order === one.order &&
-      last.item.requestId === one.item.requestId &&
-      isShared(one.item);
-    if (!twice) kept.push(one);
+    if (last?.inboxId !== one.inboxId) kept.push(one);
     else if (statusOf(one.item) > statusOf(last.item)) kept[kept.length - 1] = one;
   }
   return kept.map(({ item }) => item);
-}
-
-function isShared(item: InboxBrief): boolean {
-  return messageNameOf(item).kind === "request";
 }

@@ -6,7 +6,7 @@ import type { Call } from "./call.ts";
 import { envelope, invalid } from "./errors.ts";
 import { inboxIdOf } from "./ids.ts";
 import { InboxCache } from "./inbox-cache.ts";
-import { allItems, findByCode, itemsBelow, itemsOf, type Owner, orderBehind, ownerOf, raise } from "./inbox-items.ts";
+import { allItems, findByCode, itemsBelow, itemsOf, type Owner, ownerOf, placeOf, raise } from "./inbox-items.ts";
 import { messageNameOf, messageView, statusOf } from "./message-views.ts";
 import { type Method, Ready, type World } from "./pushwoosh.ts";
 import { type Removed, removedOf } from "./removed-items.ts";
@@ -30,7 +30,7 @@ async function getInboxMessages(call: Call, world: World, cache: InboxCache): Pr
   const lastCode = lastCodeOf(call);
   const owner = await ownerOf(call, world);
   const own = (await world.settings.switches(owner.environmentId)).propagateUserRemovals;
-  const below = lastCode === undefined ? null : await orderBehind(world, owner, lastCode);
+  const below = lastCode === undefined ? null : await placeOf(world, owner, lastCode);
   if (count > 0 && count <= MAX_PAGE) {
     const { items, more } = await itemsBelow(world, owner, below, count);
     const last = more ? items.at(-1) : undefined;
