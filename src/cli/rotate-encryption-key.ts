@@ -1,12 +1,20 @@
 import { type Config, ConfigError } from "../config.ts";
 import type { EnvironmentId } from "../engine/model.ts";
 import type { DocumentStore } from "../engine/ports.ts";
-import { changeSecrets, changeTexts, checkKeys, ENCRYPTION_KEY, holdsSecrets } from "../engine/sealed-store.ts";
+import { checkKeys, ENCRYPTION_KEY } from "../engine/sealed-store.ts";
+import { type Change, changeSecrets, changeTexts, holdsSecrets, SECRETS_OF_ROWS } from "../engine/secrets.ts";
 import { FIRST_ENVIRONMENT_ID } from "../http/environments.ts";
 import { systemClock } from "../lib/clock.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { type KeyVault, keyIdOf, MARK, openVault } from "../lib/vault.ts";
 import { type DocumentWalk, documentWalk, type StoredDocument } from "../storage/documents-walk.ts";
+import {
+  SEALED_TABLES,
+  type SealedRow,
+  type SealedRows,
+  type SealedTable,
+  sealedRows,
+} from "../storage/sealed-rows.ts";
 import { openDatabase, storeOn } from "../storage/store.ts";
 
 const PAGE = 100;
@@ -37,6 +45,7 @@ export async function rotateEncryptionKey(
     const rotation = new Rotation(vault, store.documents, documentWalk(database), print.progress);
     const environments = await store.environments.environments();
     for (const { id, signingSecret } of environments) await rotation.environment(id, signingSecret);
+    for (const table of SEALED_TABLES) await rotation.rows(sealedRows(database), table);
     const { counts, failures } = rotation;
     for (const failure of failures.slice(0, MOST_SHOWN)) print.progress(`carillon: ${failure}`);
     if (failures.length > MOST_SHOWN) print.progress(`carillon: and ${failures.length - MOST_SHOWN} more`);
@@ -44,10 +53,11 @@ export async function rotateEncryptionKey(
     const left = counts.foreign === 0 ? "" : `; ${amount(counts.foreign, "text")} only looked sealed`;
     print.out(
       `${amount(counts.sealed, "value")} sealed with the key ${vault.keyId}, ${number(counts.current)} were already; ` +
-        `${amount(counts.documents, "document")} in ${amount(environments.length, "environment")} looked at${left}`,
+        `${amount(counts.documents, "document")} in ${amount(environments.length, "environment")} and ` +
+        `${amount(counts.rows, "other row")} looked at${left}`,
     );
     if (failures.length === 0) return 0;
-    print.out(`not done, as told above: ${amount(failures.length, "document")}`);
+    print.out(`not done, as told above: ${amount(failures.length, "document or row", "documents or rows")}`);
     return 1;
   } finally {
     await store.close();
@@ -55,7 +65,7 @@ export async function rotateEncryptionKey(
 }
 
 class Rotation {
-  readonly counts = { documents: 0, sealed: 0, current: 0, foreign: 0 };
+  readonly counts = { documents: 0, rows: 0, sealed: 0, current: 0, foreign: 0 };
   readonly failures: string[] = [];
   readonly #vault: KeyVault;
   readonly #documents: DocumentStore;
@@ -81,6 +91,35 @@ class Rotation {
       if (last === undefined || page.length < PAGE) return;
       after = last;
     }
+  }
+
+  async rows(stored: SealedRows, table: SealedTable): Promise<void> {
+    for (let after: SealedRow | null = null; ; ) {
+      const page: readonly SealedRow[] = await stored.page(table, after, PAGE);
+      await Promise.all(page.map((row) => this.#row(stored, table, row)));
+      this.counts.rows += page.length;
+      this.#show();
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE) return;
+      after = last;
+    }
+  }
+
+  async #row(stored: SealedRows, table: SealedTable, found: SealedRow): Promise<void> {
+    const what = `${table} ${found.key.join(" ")}`;
+    let current: SealedRow | null = found;
+    for (let tries = 1; tries <= MOST_TRIES; tries++) {
+      const counted = newCount();
+      const change = this.#changing(what, counted);
+      const texts = (SECRETS_OF_ROWS[table] as (typeof SECRETS_OF_ROWS)[string])(current.texts, change);
+      if (counted.sealed === 0 || (await stored.replace(table, current, texts))) {
+        this.#add(counted);
+        return;
+      }
+      current = await stored.read(table, found.key);
+      if (current === null) return;
+    }
+    this.failures.push(`${what} is being changed all the time; call the command again`);
   }
 
   async #signingSecret(id: EnvironmentId, stored: string): Promise<void> {
@@ -110,10 +149,7 @@ class Rotation {
           current.updatedAt,
         )) !== null;
       if (isDone) {
-        this.counts.sealed += resealed.sealed;
-        this.counts.current += resealed.current;
-        this.counts.foreign += resealed.foreign;
-        if (resealed.failure !== null) this.failures.push(resealed.failure);
+        this.#add(resealed);
         return;
       }
       const next = await this.#documents.read(environmentId, kind, id);
@@ -123,25 +159,39 @@ class Rotation {
     this.failures.push(`${kind} ${id} is being changed all the time; call the command again`);
   }
 
-  #body(kind: string, id: string, body: JsonObject) {
-    const counted = { sealed: 0, current: 0, foreign: 0, failure: null as string | null };
-    const made = new Set<string>();
-    const known = changeSecrets(kind, body, (text) => {
+  #add({ sealed, current, foreign, failure }: Counted): void {
+    this.counts.sealed += sealed;
+    this.counts.current += current;
+    this.counts.foreign += foreign;
+    if (failure !== null) this.failures.push(failure);
+  }
+
+  /** Brings a secret text under the current key, and counts that. */
+  #changing(what: string, counted: Counted): Change {
+    return (text) => {
       if (this.#vault.isCurrent(text)) {
         counted.current++;
-        made.add(text);
         return text;
       }
       try {
         const sealed = this.#vault.seal(this.#vault.open(text));
         counted.sealed++;
-        made.add(sealed);
         return sealed;
       } catch (error) {
-        counted.failure ??= `${kind} ${id}: ${(error as Error).message}`;
-        made.add(text);
+        counted.failure ??= `${what}: ${(error as Error).message}`;
         return text;
       }
+    };
+  }
+
+  #body(kind: string, id: string, body: JsonObject) {
+    const counted = newCount();
+    const made = new Set<string>();
+    const change = this.#changing(`${kind} ${id}`, counted);
+    const known = changeSecrets(kind, body, (text) => {
+      const sealed = change(text);
+      made.add(sealed);
+      return sealed;
     });
     // Elsewhere only what one of our keys has sealed is taken for sealed: any other text is somebody's own.
     const everywhere = changeTexts(known, (text) => {
@@ -184,6 +234,18 @@ class Rotation {
   }
 }
 
+/** What was found in one document or row. */
+interface Counted {
+  sealed: number;
+  current: number;
+  foreign: number;
+  failure: string | null;
+}
+
+function newCount(): Counted {
+  return { sealed: 0, current: 0, foreign: 0, failure: null };
+}
+
 /** From now on a server starts without them. */
 async function forgetOtherKeys(documents: DocumentStore, keyId: string): Promise<void> {
   const { items } = await documents.list(FIRST_ENVIRONMENT_ID, ENCRYPTION_KEY, { limit: 200 });
@@ -195,8 +257,8 @@ async function forgetOtherKeys(documents: DocumentStore, keyId: string): Promise
   );
 }
 
-function amount(count: number, of: string): string {
-  return `${number(count)} ${of}${count === 1 ? "" : "s"}`;
+function amount(count: number, of: string, many = `${of}s`): string {
+  return `${number(count)} ${count === 1 ? of : many}`;
 }
 
 function number(count: number): string {

@@ -9,7 +9,9 @@ import { type PlanningDeps, planFailover, requestContext } from "./plan.ts";
 import type { Bus, Outgoing, Settled, Settlement, Store } from "./ports.ts";
 import { isUnavailable } from "./refusal.ts";
 import { nextStep, STEP_SCHEDULE, USUAL_SCHEDULE } from "./retry.ts";
+import { changeDeliverySecrets, mayHoldSecrets } from "./secrets.ts";
 import { targetOfMessage } from "./target.ts";
+import type { Vault } from "./webhooks/webhooks.ts";
 
 /** Makes tries; see channels/senders.ts. Never rejects. */
 export interface Senders {
@@ -21,6 +23,7 @@ export interface DeliverDeps {
   readonly planning: PlanningDeps;
   readonly endpoints: Endpoints;
   readonly senders: Senders;
+  readonly vault: Vault;
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Logger;
@@ -129,13 +132,20 @@ export class Deliverer {
   }
 
   async #try(delivery: Delivery, stop: AbortSignal): Promise<Outcome> {
-    const { senders, store, clock, tryTimeoutMs } = this.#deps;
+    const { senders, store, clock, tryTimeoutMs, vault } = this.#deps;
     const provider = await this.#providerOf(delivery);
     if (provider === null) return { kind: "rejected", reason: "the provider was removed" };
     // A provider that hangs must not hold its message past the time that it has.
     const left = (delivery.startedAt ?? clock.now()) + delivery.timeoutMs - clock.now();
     const timeout = AbortSignal.timeout(Math.min(tryTimeoutMs, Math.max(SHORTEST_TRY_MS, left)));
-    const outcome = await senders.send({ delivery, provider, signal: AbortSignal.any([stop, timeout]) });
+    let opened = delivery;
+    try {
+      if (mayHoldSecrets(delivery)) opened = changeDeliverySecrets(delivery, (text) => vault.open(text));
+    } catch (error) {
+      // A key that is missing may be there with the next try.
+      return { kind: "failed", reason: (error as Error).message };
+    }
+    const outcome = await senders.send({ delivery: opened, provider, signal: AbortSignal.any([stop, timeout]) });
     if (outcome.deadTokens !== undefined && outcome.deadTokens.length > 0) {
       const reason = outcome.kind === "rejected" ? outcome.reason : "the provider called it dead";
       await store.directory.failTokens(delivery.environmentId, outcome.deadTokens, reason, clock.now());

@@ -1,95 +1,41 @@
 /**
- * Keeps secrets sealed in the database. Which texts of documents are secret is said here, for the store that seals and
- * opens them on their way, and for the command that seals them anew under another key.
- *
- * Endpoints of applications seal and open their own (webhooks/endpoint-documents.ts), because their snapshots hold them
- * opened; here they are named for that command only.
+ * Keeps secrets sealed in the database (secrets.ts says which they are), and sees to it that every key they are sealed
+ * with is known.
  */
 
 import type { Clock } from "../lib/clock.ts";
-import { isObject, type Json, type JsonObject } from "../lib/json.ts";
-import { OUTBOUND_WEBHOOK } from "./endpoints.ts";
+import type { Json, JsonObject } from "../lib/json.ts";
 import type { Document, Environment, EnvironmentId } from "./model.ts";
-import type { DocumentStore, EnvironmentStore, Store } from "./ports.ts";
-import { PROVIDER } from "./templates.ts";
+import type { CaptureStore, DocumentStore, EnvironmentStore, IdempotencyStore, Store } from "./ports.ts";
+import {
+  type Change,
+  changeCapturedSecrets,
+  changeSentHeaders,
+  changeStoredSecrets,
+  isSealedByStore,
+  openChannelData,
+  sealChannelData,
+} from "./secrets.ts";
+import type { EndpointAttempt } from "./webhooks/model.ts";
+import type { AppMessageStore } from "./webhooks/ports.ts";
 import type { Vault } from "./webhooks/webhooks.ts";
-import { KNOCK_WEBHOOK, VARIABLE } from "./workflow/model.ts";
-
-/** What their kinds begin with; deleted ones have no secrets any more. */
-const ENDPOINT = "endpoint:";
-
-type Change = (text: string) => string;
-type ChangeSecrets = (body: JsonObject, change: Change) => JsonObject;
-
-/**
- * Settings of a provider are sealed as a whole: which of them are secret is known to its kind, but some are secret by
- * what they hold, such as an address with a token in it.
- */
-const SEALED_HERE: { readonly [kind: string]: ChangeSecrets } = {
-  [PROVIDER]: (body, change) => inField(body, "settings", change),
-  [OUTBOUND_WEBHOOK]: (body, change) => inField(body, "secret", change),
-  [KNOCK_WEBHOOK]: (body, change) => inField(body, "secret", change),
-  [VARIABLE]: (body, change) => (body.secret === true ? inField(body, "value", change) : body),
-};
-
-/**
- * @param change is called with each secret text of a document of this kind, as it is stored.
- * @returns the body itself when nothing changed.
- */
-export function changeSecrets(kind: string, body: JsonObject, change: Change): JsonObject {
-  if (kind.startsWith(ENDPOINT)) return changeEndpoint(body, change);
-  return Object.hasOwn(SEALED_HERE, kind) ? (SEALED_HERE[kind] as ChangeSecrets)(body, change) : body;
-}
-
-/** Whether `changeSecrets` may find something in documents of this kind. */
-export function holdsSecrets(kind: string): boolean {
-  return Object.hasOwn(SEALED_HERE, kind) || kind.startsWith(ENDPOINT);
-}
-
-function changeEndpoint(body: JsonObject, change: Change): JsonObject {
-  const { oldSecrets } = body;
-  const old = Array.isArray(oldSecrets)
-    ? oldSecrets.map((entry: Json) => (isObject(entry) ? inField(entry, "secret", change) : entry))
-    : null;
-  const changed = inField(inField(body, "secret", change), "headers", change);
-  return old?.some((entry, i) => entry !== (oldSecrets as readonly Json[])[i])
-    ? { ...changed, oldSecrets: old }
-    : changed;
-}
-
-function inField(body: JsonObject, field: string, change: Change): JsonObject {
-  const value = Object.hasOwn(body, field) ? body[field] : undefined;
-  if (value === undefined) return body;
-  const changed = changeTexts(value, change);
-  return changed === value ? body : { ...body, [field]: changed };
-}
-
-/** Changes every text of a value, at any depth; names stay. @returns the value itself when nothing changed. */
-export function changeTexts(value: Json, change: Change): Json {
-  if (typeof value === "string") return change(value);
-  if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) {
-    const items = value.map((item: Json) => changeTexts(item, change));
-    return items.some((item, i) => item !== value[i]) ? items : value;
-  }
-  let isChanged = false;
-  const entries = Object.entries(value as JsonObject).map(([name, inner]): [string, Json | undefined] => {
-    const changed = inner === undefined ? undefined : changeTexts(inner, change);
-    isChanged ||= changed !== inner;
-    return [name, changed];
-  });
-  return isChanged ? Object.fromEntries(entries) : value;
-}
+import type { PartyDocument } from "./workflow/model.ts";
+import type { PartyFacts, PartyStore, PartyWrite } from "./workflow/ports.ts";
 
 // ——— the store that seals ————————————————————————————————————————————————————————————————————————————————————————
 
+/** Parts of the store that hold secrets. A command needs only those that it uses. */
+export type SealedParts = Pick<Store, "documents" | "environments"> &
+  Partial<Pick<Store, "parties" | "captured" | "idempotency" | "appMessages">>;
+
 /**
- * The store with its secrets opened for whoever reads and sealed in what is written: settings of providers, secrets of
- * webhooks that tell operators, secret variables, the environments' signing secrets.
+ * The store with its secrets opened for whoever reads and sealed in what is written. Two kinds of rows are sealed by
+ * those who make them, as here nobody could tell them from the others without a look at each: deliveries of steps
+ * (`changeDeliverySecrets`) and tries at endpoints; the latter are opened here.
  * @param environmentId of the first environment, where it is noted which keys are in use.
  * @throws Error, fit for an operator, when the database holds texts that none of the vault's keys opens.
  */
-export async function sealedStore<S extends Pick<Store, "documents" | "environments">>(
+export async function sealedStore<S extends SealedParts>(
   store: S,
   vault: Vault & { readonly keyId: string | null },
   environmentId: EnvironmentId,
@@ -100,14 +46,18 @@ export async function sealedStore<S extends Pick<Store, "documents" | "environme
     ...store,
     documents: sealedDocuments(store.documents, vault),
     environments: sealedEnvironments(store.environments, vault),
+    ...(store.parties && { parties: sealedParties(store.parties, vault) }),
+    ...(store.captured && { captured: sealedCaptured(store.captured, vault) }),
+    ...(store.idempotency && { idempotency: sealedAnswers(store.idempotency, vault) }),
+    ...(store.appMessages && { appMessages: openedAttempts(store.appMessages, vault) }),
   };
 }
 
 function sealedDocuments(documents: DocumentStore, vault: Vault): DocumentStore {
   const open = (text: string): string => vault.open(text);
   const opened = (document: Document): Document => {
-    const change = Object.hasOwn(SEALED_HERE, document.kind) ? SEALED_HERE[document.kind] : undefined;
-    return change === undefined ? document : { ...document, body: change(document.body, open) };
+    const body = changeStoredSecrets(document.kind, document.body, open);
+    return body === document.body ? document : { ...document, body };
   };
   const seal = (text: string): string => vault.seal(text);
   return {
@@ -122,13 +72,14 @@ function sealedDocuments(documents: DocumentStore, vault: Vault): DocumentStore 
     },
     list: async (environmentId, kind, page) => {
       const found = await documents.list(environmentId, kind, page);
-      return Object.hasOwn(SEALED_HERE, kind) ? { ...found, items: found.items.map(opened) } : found;
+      return isSealedByStore(kind) ? { ...found, items: found.items.map(opened) } : found;
     },
     write: (environmentId, writes, ...rest) => {
-      const sealed = writes.map((write) => {
-        const change = Object.hasOwn(SEALED_HERE, write.kind) ? SEALED_HERE[write.kind] : undefined;
-        return change === undefined || write.body === null ? write : { ...write, body: change(write.body, seal) };
-      });
+      const sealed = writes.map((write) =>
+        write.body === null || !isSealedByStore(write.kind)
+          ? write
+          : { ...write, body: changeStoredSecrets(write.kind, write.body, seal) },
+      );
       return documents.write(environmentId, sealed, ...rest);
     },
   };
@@ -146,6 +97,108 @@ function sealedEnvironments(environments: EnvironmentStore, vault: Vault): Envir
     },
     create: (environment, keys) => environments.create(sealed(environment), keys),
     update: (environment) => environments.update(sealed(environment)),
+  };
+}
+
+function sealedParties(parties: PartyStore, vault: Vault): PartyStore {
+  const open: Change = (text) => vault.open(text);
+  const seal: Change = (text) => vault.seal(text);
+  const opened = <D extends PartyDocument | null>(document: D): D => {
+    if (document?.kind !== "channel") return document;
+    const body = openChannelData(document.body, open);
+    return body === document.body ? document : { ...document, body };
+  };
+  const openedFacts = (facts: PartyFacts): PartyFacts =>
+    facts.documents.some(({ kind }) => kind === "channel")
+      ? { ...facts, documents: facts.documents.map(opened) }
+      : facts;
+  const sealed = (body: JsonObject | null): JsonObject | null => (body === null ? null : sealChannelData(body, seal));
+  const modifying =
+    (modify: (old: JsonObject | null) => JsonObject | null) =>
+    (old: JsonObject | null): JsonObject | null =>
+      sealed(modify(old === null ? null : openChannelData(old, open)));
+  const sealedWrite = (write: PartyWrite): PartyWrite => ({
+    ...write,
+    documents: write.documents.map((document) => {
+      if (document.kind !== "channel") return document;
+      const { body } = document;
+      return { ...document, body: typeof body === "function" ? modifying(body) : sealed(body) };
+    }),
+  });
+  return {
+    ...parties,
+    facts: async (...args) => (await parties.facts(...args)).map(openedFacts),
+    write: async (environmentId, writes, at) =>
+      (await parties.write(environmentId, writes.map(sealedWrite), at)).map(openedFacts),
+    document: async (...args) => opened(await parties.document(...args)),
+    documents: async (...args) => (await parties.documents(...args)).map(opened),
+    modifyDocument: async (environmentId, party, kind, name, at, modify) =>
+      opened(
+        await parties.modifyDocument(
+          environmentId,
+          party,
+          kind,
+          name,
+          at,
+          kind === "channel" ? modifying(modify) : modify,
+        ),
+      ),
+  };
+}
+
+function sealedCaptured(captured: CaptureStore, vault: Vault): CaptureStore {
+  return {
+    ...captured,
+    add: (added) =>
+      captured.add(
+        added.map((one) =>
+          one.channel === "chat" ? changeCapturedSecrets(one, (text) => vault.sealOften(text)) : one,
+        ),
+      ),
+    list: async (...args) => {
+      const page = await captured.list(...args);
+      return {
+        ...page,
+        items: page.items.map((one) =>
+          one.channel === "chat" ? changeCapturedSecrets(one, (text) => vault.open(text)) : one,
+        ),
+      };
+    },
+  };
+}
+
+/** An answer may show a secret that the call has made. Those of sends show none, and are kept by whoever accepts them. */
+function sealedAnswers(idempotency: IdempotencyStore, vault: Vault): IdempotencyStore {
+  return {
+    ...idempotency,
+    begin: async (...args) => {
+      const taken = await idempotency.begin(...args);
+      if (taken.kind !== "replayed") return taken;
+      return { ...taken, answer: { ...taken.answer, body: vault.open(taken.answer.body) } };
+    },
+    finish: (environmentId, scope, key, answer) =>
+      idempotency.finish(environmentId, scope, key, { ...answer, body: vault.seal(answer.body) }),
+    find: async (...args) => {
+      const answer = await idempotency.find(...args);
+      return answer === null ? null : { ...answer, body: vault.open(answer.body) };
+    },
+  };
+}
+
+function openedAttempts(messages: AppMessageStore, vault: Vault): AppMessageStore {
+  const opened = (attempt: EndpointAttempt): EndpointAttempt => {
+    return { ...attempt, sentHeaders: changeSentHeaders(attempt.sentHeaders, (text) => vault.open(text)) };
+  };
+  return {
+    ...messages,
+    listAttempts: async (...args) => {
+      const walked = await messages.listAttempts(...args);
+      return { ...walked, items: walked.items.map(opened) };
+    },
+    readAttempt: async (...args) => {
+      const attempt = await messages.readAttempt(...args);
+      return attempt === null ? null : opened(attempt);
+    },
   };
 }
 

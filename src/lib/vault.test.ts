@@ -87,3 +87,14 @@ test("a damaged text does not open, whatever was changed, its head included", ()
 test("keys have 32 bytes", () => {
   assert.throws(() => openVault({ encryptionKey: randomBytes(16), oldEncryptionKeys: [] }), /32 bytes/);
 });
+
+test("what is sealed often is sealed once, and opens as anything else", () => {
+  const sealed = vault.sealOften("a token");
+  assert.equal(vault.sealOften("a token"), sealed);
+  assert.notEqual(vault.sealOften("another"), sealed);
+  assert.notEqual(vault.seal("a token"), sealed);
+  for (const one of [sealed, vault.sealOften("x".repeat(100_000))]) assert.equal(vault.open(one), vault.open(one));
+  assert.equal(vault.open(sealed), "a token");
+  assert.equal(keyless.sealOften(`${MARK}0:x`), keyless.seal(`${MARK}0:x`));
+  assert.equal(keyless.sealOften("a token"), "a token");
+});

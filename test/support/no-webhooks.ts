@@ -4,7 +4,7 @@ import type { WebhookOptions } from "../../src/engine/webhooks/open.ts";
 const unexpected = (what: string) => (): Promise<never> => Promise.reject(new Error(`${what} was not expected here`));
 
 export const noWebhooks: WebhookOptions = {
-  vault: { seal: (text) => text, open: (text) => text },
+  vault: { seal: (text) => text, sealOften: (text) => text, open: (text) => text },
   http: { exchange: unexpected("a try") },
   sandbox: { transform: unexpected("a transformation"), close: async () => {} },
   spell: (id) => id,

@@ -6,6 +6,7 @@ import { TurnBatcher } from "../../lib/turn-batcher.ts";
 import { untilAlone } from "../accept.ts";
 import type { AttemptId, Delivery, EnvironmentId, MessageId } from "../model.ts";
 import type { Bus, Settled, Settlement, Store } from "../ports.ts";
+import { changeSentHeaders } from "../secrets.ts";
 import type { EndpointAnswer, EndpointHttp } from "./exchange.ts";
 import { maySend, wants } from "./match.ts";
 import type { AppEndpoint, AppEndpointId, AppId, AppMessage, EndpointAttempt } from "./model.ts";
@@ -16,7 +17,7 @@ import type { WebhookSettings } from "./settings.ts";
 import type { SettingsStore } from "./settings-store.ts";
 import { endpointById, type Snapshots } from "./snapshots.ts";
 import { nextTry } from "./try-schedule.ts";
-import type { AppEndpoints, AppSnapshot, Sandbox } from "./webhooks.ts";
+import type { AppEndpoints, AppSnapshot, Sandbox, Vault } from "./webhooks.ts";
 
 export interface EndpointDelivererDeps {
   readonly store: Pick<Store, "pipeline" | "appMessages">;
@@ -26,6 +27,7 @@ export interface EndpointDelivererDeps {
   readonly operational: Operational;
   readonly http: EndpointHttp;
   readonly sandbox: Sandbox;
+  readonly vault: Vault;
   /** An id as receivers are told it. */
   readonly spell: (id: string) => string;
   readonly bus: Bus;
@@ -120,7 +122,7 @@ export class EndpointDeliverer {
       leaseUntil: await finalLease(),
       attempt: null,
       next,
-      endpoint: { attempt, health, told, wipeContent },
+      endpoint: { attempt: this.#sealed(attempt), health, told, wipeContent },
     });
     this.#logAttempt(delivery, attempt, next, written);
     if (!written) return { kind: "lost", attempt };
@@ -129,6 +131,12 @@ export class EndpointDeliverer {
       await this.#deps.endpoints.disableFailing(delivery.environmentId, attempt.appId, attempt.endpointId, disable);
     }
     return { kind: "settled", attempt };
+  }
+
+  /** As it is kept: headers of the endpoint are its owner's, and may be what he logs us in with. */
+  #sealed(attempt: EndpointAttempt): EndpointAttempt {
+    const { vault } = this.#deps;
+    return { ...attempt, sentHeaders: changeSentHeaders(attempt.sentHeaders, (text) => vault.sealOften(text)) };
   }
 
   remember(delivery: Delivery, message: AppMessage): void {

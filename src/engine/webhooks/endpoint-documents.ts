@@ -2,7 +2,7 @@
  * Endpoints of applications as documents. The application's id is part of the kind, so that the endpoints of one are
  * listed and told apart without looking at others:
  *
- *   endpoint:<app>          by id    what it is; secrets and header values sealed
+ *   endpoint:<app>          by id    what it is; secrets, header values and variables of its transformation sealed
  *   endpoint-uid:<app>      by uid   whose the uid is; not there without a uid
  *   deleted-endpoint:<app>  by id    what attempts still refer to: no uid, secrets, headers or code any more
  *
@@ -31,7 +31,7 @@ export function appOfEndpointKind(kind: string): AppId | null {
   return kind.startsWith("endpoint:") ? (kind.slice("endpoint:".length) as AppId) : null;
 }
 
-/** `secret`, those of `oldSecrets` and the values of `headers` are sealed. */
+/** `secret`, those of `oldSecrets`, the values of `headers` and the transformation's `variables` are sealed. */
 type EndpointBody = AppEndpointFields;
 
 interface DeletedBody extends EndpointBody {
@@ -53,7 +53,7 @@ export function endpointBody(vault: Vault, fields: AppEndpointFields): JsonObjec
     headers: mapValues(fields.headers, (value) => vault.seal(value)),
     secret: vault.seal(fields.secret),
     oldSecrets: fields.oldSecrets.map(({ secret, until }) => ({ secret: vault.seal(secret), until })),
-    transformation: fields.transformation,
+    transformation: withVariables(fields.transformation, (value) => vault.seal(value)),
     kind: fields.kind,
   };
   return body as unknown as JsonObject;
@@ -78,7 +78,7 @@ export function endpointIn(vault: Vault, environmentId: EnvironmentId, appId: Ap
     headers: mapValues(body.headers, (value) => vault.open(value)),
     secret: vault.open(body.secret),
     oldSecrets: body.oldSecrets.map(({ secret, until }) => ({ secret: vault.open(secret), until })),
-    transformation: body.transformation,
+    transformation: withVariables(body.transformation, (value) => vault.open(value)),
     kind: body.kind,
     createdAt: document.createdAt,
     updatedAt: document.updatedAt,
@@ -104,6 +104,14 @@ export function deletedBody(document: Document, deletedAt: Millis): JsonObject {
 export function deletedEndpointIn(environmentId: EnvironmentId, appId: AppId, document: Document): AppEndpoint {
   const body = document.body as unknown as DeletedBody;
   return { ...body, environmentId, appId, id: document.id as AppEndpointId, updatedAt: document.updatedAt };
+}
+
+function withVariables(
+  transformation: AppEndpoint["transformation"],
+  change: (value: string) => string,
+): AppEndpoint["transformation"] {
+  if (transformation === null || transformation.variables === null) return transformation;
+  return { ...transformation, variables: mapValues(transformation.variables, change) };
 }
 
 /** Keys are kept whatever they are called. */

@@ -86,6 +86,7 @@ export function openWebhooks(
     operational,
     http: options.http,
     sandbox: options.sandbox,
+    vault,
     spell,
     bus,
     clock,

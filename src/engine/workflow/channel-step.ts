@@ -6,6 +6,7 @@ import { newId, timeOf } from "../../lib/ids.ts";
 import { deepMerge, isObject, type Json, type JsonObject } from "../../lib/json.ts";
 import { stamp } from "../compose.ts";
 import type { Delivery, Rendered } from "../model.ts";
+import { changeDeliverySecrets, mayHoldSecrets } from "../secrets.ts";
 import type { ChannelGroup, ChannelRule } from "./catalog.ts";
 import { isWanted } from "./consent.ts";
 import { CHANNEL_OF, type ChannelStep, type Conditions, isUser } from "./model.ts";
@@ -114,7 +115,7 @@ async function deliveryOf(
   const inbox = channel.type === "in_app_feed";
   const sandbox = !inbox && (run.trigger.sandbox || channel.settings.sandbox_mode === true);
   const actors = state.batch?.actors ?? (run.trigger.actor === null ? [] : [run.trigger.actor]);
-  return {
+  const delivery: Delivery = {
     id,
     environmentId: run.environmentId,
     messageId: run.messageId,
@@ -130,7 +131,7 @@ async function deliveryOf(
     attempts: 0,
     startedAt: null,
     timeoutMs: DELIVERY_TIMEOUT_MS,
-    address: addressOf(way, channel, content, recipient),
+    address: addressOf(way, channel, recipient),
     content,
     override: await overrideOf(content, channel, step, context),
     error: null,
@@ -161,6 +162,9 @@ async function deliveryOf(
       ...(dueAt > now ? { scheduled: true as const } : {}),
     },
   };
+  return mayHoldSecrets(delivery)
+    ? changeDeliverySecrets(delivery, (secret) => context.world.vault.sealOften(secret))
+    : delivery;
 }
 
 async function contentOf(
@@ -195,19 +199,12 @@ function describeMessage(id: Delivery["id"], { world }: StepContext): JsonObject
 }
 
 /** The recipient's own mail address keeps the name that it had then. */
-function addressOf(way: Way, { type }: StepChannel, content: Rendered, { properties }: PartyFacts): JsonObject {
-  if (type === "http") return httpAddress(content);
+function addressOf(way: Way, { type }: StepChannel, { properties }: PartyFacts): JsonObject {
+  // Where an http step sends is part of what its author wrote.
+  if (type === "http") return { webhook: {} };
   const { name, email } = properties ?? {};
   const isOwn = type === "email" && typeof email === "string" && email.trim() === way.address.email;
   return isOwn && typeof name === "string" && name !== "" ? { ...way.address, name } : way.address;
-}
-
-/** Where an http step's template said to send it. */
-function httpAddress(content: Rendered): JsonObject {
-  const request = content.raw?.request;
-  if (!isObject(request)) return { webhook: {} };
-  const { url, method, headers } = request;
-  return { webhook: { url, method, headers } };
 }
 
 /** What belongs to a mail is not shown to apps. */

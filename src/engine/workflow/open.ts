@@ -7,7 +7,9 @@ import type { EnvironmentId, MessageId, Provider, RequestId, SendSpec } from "..
 import type { TrackingLinks } from "../plan.ts";
 import type { Bus, DocumentStore, ProviderKind, Store, StoredAnswer } from "../ports.ts";
 import { Refusal } from "../refusal.ts";
+import { changeDeliverySecrets, mayHoldSecrets } from "../secrets.ts";
 import { BLANK_TENANT, writeTenants } from "../tenants.ts";
+import type { Vault } from "../webhooks/webhooks.ts";
 import { prepare, WorkflowCatalog } from "./catalog.ts";
 import { preferencesOf } from "./consent.ts";
 import type { PartyRef, Workflow } from "./model.ts";
@@ -44,6 +46,7 @@ export interface WorkflowDeps {
   readonly providers: (environmentId: EnvironmentId) => Promise<readonly Provider[]>;
   readonly kinds: ReadonlyMap<string, ProviderKind>;
   readonly tracking: TrackingLinks | null;
+  readonly vault: Vault;
   readonly report: (error: unknown, messageId: MessageId) => void;
   readonly bus: Bus;
   readonly clock: Clock;
@@ -92,6 +95,7 @@ export function openWorkflows(options: WorkflowOptions, deps: WorkflowDeps): Ope
     describeParty: options.describeParty ?? describePlainly,
     spelling: options.spelling ?? SAME,
     tracking: options.tracking === undefined ? deps.tracking : options.tracking,
+    vault: deps.vault,
     accountTimezone,
     clock,
     report: (error, run, step) => log.error({ err: error, messageId: run.messageId, step: step.ref }, "step.failed"),
@@ -120,6 +124,8 @@ export function openWorkflows(options: WorkflowOptions, deps: WorkflowDeps): Ope
     find: (environmentId, key) => catalog.find(environmentId, key),
     version: async (environmentId, id) => (await catalog.version(environmentId, id))?.workflow ?? null,
     channels,
+    opened: (delivery) =>
+      mayHoldSecrets(delivery) ? changeDeliverySecrets(delivery, (text) => deps.vault.open(text)) : delivery,
     async trigger(environmentId, trigger, idempotency, answer) {
       const found = await catalog.find(environmentId, trigger.key);
       if (found === null) {

@@ -1,7 +1,7 @@
 /** What facades and admin may ask of workflows; `engine.workflows`. Built by open.ts. */
 import type { Millis } from "../../lib/clock.ts";
 import type { Json, JsonObject } from "../../lib/json.ts";
-import type { EnvironmentId, Recipient, Rendered, RequestId } from "../model.ts";
+import type { Delivery, EnvironmentId, Recipient, Rendered, RequestId } from "../model.ts";
 import type { StoredAnswer } from "../ports.ts";
 import type {
   ChannelBody,
@@ -96,6 +96,8 @@ export interface Workflows {
   version(environmentId: EnvironmentId, id: WorkflowVersionId): Promise<Workflow | null>;
   /** All channels of the environment, oldest first; the default in-app channel has the environment's `feedId`. */
   channels(environmentId: EnvironmentId): Promise<readonly StepChannel[]>;
+  /** A delivery with what a step's author or a recipient's channel data made secret in it, for who may see that. */
+  opened(delivery: Delivery): Delivery;
 
   /**
    * Accepts a trigger. Resolves after the commit.

@@ -4,6 +4,7 @@ import { deepMerge, isObject, type Json, type JsonObject } from "../../lib/json.
 import type { Delivery, DeliveryId, EnvironmentId, MessageId, Provider, RequestId } from "../model.ts";
 import type { TrackingLinks } from "../plan.ts";
 import type { ProviderKind } from "../ports.ts";
+import type { Vault } from "../webhooks/webhooks.ts";
 import type { Furniture, PreparedWorkflow, WorkflowCatalog } from "./catalog.ts";
 import { preferencesOf } from "./consent.ts";
 import {
@@ -38,6 +39,7 @@ export interface WorldDeps {
   readonly spelling: Spelling;
   /** Null when links and opens cannot be tracked. */
   readonly tracking: TrackingLinks | null;
+  readonly vault: Vault;
   /** Of recipients without a time zone of their own. */
   readonly accountTimezone: string;
 }

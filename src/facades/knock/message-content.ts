@@ -26,7 +26,7 @@ export async function contentViews(
     __typename: "MessageContent",
     message_id: toMessageId(delivery.id),
     inserted_at: toIso(delivery.createdAt),
-    data: dataOf(delivery, settings.get(delivery.providerId) ?? {}),
+    data: dataOf(engine.workflows.opened(delivery), settings.get(delivery.providerId) ?? {}),
   }));
 }
 

@@ -1,6 +1,7 @@
 /** What endpoints are told of what authors write: a draft that changed, and a commit. */
 import type { EnvironmentId } from "../../../engine/model.ts";
 import type { DocumentWrite } from "../../../engine/ports.ts";
+import { changeStepSecrets } from "../../../engine/secrets.ts";
 import type { HappeningNote, ResourceHappening } from "../../../engine/workflow/model.ts";
 import type { Millis } from "../../../lib/clock.ts";
 import type { JsonObject } from "../../../lib/json.ts";
@@ -15,6 +16,9 @@ const TYPE_NAME: { readonly [type: string]: string } = {
   partial: "Partial",
   translation: "Translation",
 };
+
+/** Whoever is told may be a chat of many people. */
+const HIDDEN = "********";
 
 interface Written {
   readonly environmentId: EnvironmentId;
@@ -34,6 +38,7 @@ export function authoredEvent(
   if (__typename === undefined) return [];
   const commit = writes.find(({ kind }) => kind === KNOCK_COMMIT);
   const detail = commit === undefined ? null : { commit_id: toUuid(commit.id) };
-  const body = { __typename, ...source, key: identifierOf({ type, id }), updated_at: toIso(at) };
+  const told = type === "workflow" ? changeStepSecrets(source, () => HIDDEN) : source;
+  const body = { __typename, ...told, key: identifierOf({ type, id }), updated_at: toIso(at) };
   return [{ environmentId, subject: `${type}/${id}`, at, detail, of: "resource", what, type, body }];
 }
