@@ -401,17 +401,18 @@ export class Dispatcher {
     }
   }
 
-  async #deliver(delivery: Delivery, leaseUntil: Millis): Promise<void> {
+  /** @returns whether an application's endpoint has answered. */
+  async #deliver(delivery: Delivery, leaseUntil: Millis): Promise<boolean> {
     // One that waited for its turn may have been renewed meanwhile.
     if (!this.#held.has(delivery.id)) this.#held.set(delivery.id, leaseUntil);
     try {
       const finalLease = (): Promise<Millis> => this.#finalLease(delivery.id);
-      const outcome =
+      const { kind, attempt } =
         delivery.app === undefined
-          ? await this.#deliverer.deliver(delivery, finalLease, this.#stop.signal)
-          : (await this.#webhooks.deliverer.deliver(delivery, finalLease, this.#stop.signal)).kind;
-      if (outcome === "stopped")
-        await this.#store.pipeline.releaseLeases([delivery.id], await this.#finalLease(delivery.id));
+          ? { kind: await this.#deliverer.deliver(delivery, finalLease, this.#stop.signal), attempt: null }
+          : await this.#webhooks.deliverer.deliver(delivery, finalLease, this.#stop.signal);
+      if (kind === "stopped") await this.#store.pipeline.releaseLeases([delivery.id], await finalLease());
+      return attempt !== null && attempt.statusCode !== 0;
     } finally {
       this.#held.delete(delivery.id);
     }

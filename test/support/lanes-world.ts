@@ -28,7 +28,7 @@ export function lanesWorld(options: LanesOptions = {}) {
     createdAt: clock.now(),
   };
   const parked = new Map<AppEndpointId, Delivery[]>();
-  const running = new Map<Delivery, () => void>();
+  const running = new Map<Delivery, (isAnswered: boolean) => void>();
   const begun: Delivery[] = [];
   const held = new Map<Delivery, Millis>();
   const released: Delivery[] = [];
@@ -76,9 +76,9 @@ export function lanesWorld(options: LanesOptions = {}) {
   const endpoint = (): { id: AppEndpointId } => ({ id: newId("ep", clock.now()) });
   const deliveries = (to: { id: AppEndpointId }, count: number): Delivery[] =>
     Array.from({ length: count }, () => deliveryTo(to, message, { manual: false, dueAt: clock.now() }));
-  const finish = async (which: readonly Delivery[]): Promise<void> => {
+  const finish = async (which: readonly Delivery[], isAnswered = true): Promise<void> => {
     for (const delivery of which) {
-      running.get(delivery)?.();
+      running.get(delivery)?.(isAnswered);
       running.delete(delivery);
     }
     await settled();

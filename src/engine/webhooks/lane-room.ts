@@ -3,7 +3,7 @@
  * its own, so that endpoints which hang take nothing from those that answer. Lanes that find no room queue up for it.
  */
 import type { Clock, Millis } from "../../lib/clock.ts";
-import type { Lane } from "./lane.ts";
+import { type Lane, SLOW_AFTER_MS } from "./lane.ts";
 
 export interface LaneLimits {
   /** Quick tries at once, at all endpoints together. */
@@ -12,8 +12,6 @@ export interface LaneLimits {
   readonly slowRoom: number;
   readonly perEndpoint: number;
 }
-
-const SLOW_AFTER_MS: Millis = 1_000;
 
 /** A try under way. */
 export interface Try {
@@ -79,11 +77,12 @@ export class LaneRoom {
     return attempt;
   }
 
-  leave(attempt: Try): void {
+  /** @param isAnswered whether the receiver has answered, whatever it said. */
+  leave(attempt: Try, isAnswered: boolean): void {
     if (attempt.slow) this.#slowCount--;
     else this.#quick.delete(attempt);
     const tookMs = Math.max(0, this.#options.clock.now() - attempt.startedAt);
-    if (tookMs < SLOW_AFTER_MS) attempt.lane.answered(tookMs, this.#options.limits.perEndpoint);
+    attempt.lane.ended(tookMs, isAnswered, this.#options.limits.perEndpoint);
     attempt.release();
   }
 

@@ -7,7 +7,12 @@ import { TokenBucket } from "./token-bucket.ts";
 const WAIT_MS: Millis = 200;
 /** A lane begins with so many tries at once and gets one more with every quick answer. */
 const FIRST_WINDOW = 1;
+/** A try counts as slow from then on. */
+export const SLOW_AFTER_MS: Millis = 1_000;
+/** A slow lane begins with so many, and gets one more with every answer that comes late, but comes. */
 const SLOW_WINDOW = 2;
+/** Whoever takes longer is taken to hang. */
+const HANGS_AFTER_MS: Millis = 5_000;
 /** Parked for as long as the lane has been behind already, within these: a backlog is not moved again every few seconds. */
 const PARK_MS: Millis = 10_000;
 const LONGEST_PARK_MS: Millis = 600_000;
@@ -40,6 +45,7 @@ export class Lane {
   /** Of quick answers, smoothed. */
   #answerMs: Millis = WAIT_MS;
   #window = FIRST_WINDOW;
+  #slowWindow = SLOW_WINDOW;
   #slow = false;
   /** When it was last looked whether rows are parked. */
   #lookedAt: Millis | null = null;
@@ -56,7 +62,7 @@ export class Lane {
 
   /** Tries at once. */
   get width(): number {
-    return this.#slow ? SLOW_WINDOW : this.#window;
+    return this.#slow ? this.#slowWindow : this.#window;
   }
 
   /** How many may wait here for their try. */
@@ -91,11 +97,18 @@ export class Lane {
     this.inFlight++;
   }
 
-  /** A try has ended before it was slow. */
-  answered(tookMs: Millis, widest: number): void {
-    this.#slow = false;
-    this.#answerMs += (tookMs - this.#answerMs) / 8;
-    if (this.#window < widest) this.#window++;
+  /** A try has ended, with an answer or without one. */
+  ended(tookMs: Millis, isAnswered: boolean, widest: number): void {
+    if (tookMs >= SLOW_AFTER_MS) {
+      const isAlive = isAnswered && tookMs < HANGS_AFTER_MS;
+      this.#slowWindow = isAlive ? Math.min(widest, this.#slowWindow + 1) : SLOW_WINDOW;
+    } else {
+      // One that answers now late, now quickly, goes on with what it was given.
+      if (this.#slow) this.#window = this.#slowWindow;
+      this.#slow = false;
+      this.#answerMs += (tookMs - this.#answerMs) / 8;
+      this.#window = Math.min(widest, this.#window + 1);
+    }
   }
 
   /** A try takes too long. @returns what has waited: nothing of a slow lane does. */

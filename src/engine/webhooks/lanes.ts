@@ -10,7 +10,8 @@
  *
  * Tries that take longer than a second no longer count against the room that all share, so that endpoints which hang
  * take nothing from those that answer. They share a room of their own, and a lane that has shown itself slow gets two
- * tries at a time until it answers quickly again; nothing of it waits in memory, where it would fill the room of all.
+ * tries at a time, and one more with every answer that comes within five seconds; nothing of it waits in memory, where it would fill
+ * the room of all.
  * A lane that never answered begins with one try, so that many that hang are known as slow after a moment.
  *
  * What one endpoint may do is in `lane.ts` (its rate in `token-bucket.ts`), the room of all in `lane-room.ts`, what is
@@ -39,8 +40,8 @@ export interface LaneDeps {
   readonly prepare: (deliveries: readonly Delivery[]) => Promise<void>;
   /** Tries a second at this endpoint; null: as many as it takes; undefined: it is not in memory. */
   readonly rateOf: (delivery: Pick<Delivery, "environmentId" | "app" | "providerId">) => number | null | undefined;
-  /** Makes the try of a claimed delivery and settles it. */
-  readonly run: (delivery: Delivery, leaseUntil: Millis) => Promise<void>;
+  /** Makes the try of a claimed delivery and settles it. @returns whether the receiver answered, whatever it said. */
+  readonly run: (delivery: Delivery, leaseUntil: Millis) => Promise<boolean>;
   /** Keeps the lease of a delivery that waits to be run. */
   readonly hold: (delivery: Delivery, leaseUntil: Millis) => void;
   /** Whether the lease of a held delivery is still ours. One that is not is held no longer: another may be trying it. */
@@ -308,15 +309,16 @@ export class Lanes {
       .catch((error) => {
         // Its lease lapses, and it is claimed again.
         this.#deps.log.warn({ err: error, deliveryId: delivery.id, endpointId: lane.endpointId }, "delivery.failed");
+        return false;
       })
-      .finally(() => this.#finish(attempt));
+      .then((isAnswered) => this.#finish(attempt, isAnswered));
     return promise;
   }
 
-  #finish(attempt: Try): void {
+  #finish(attempt: Try, isAnswered: boolean): void {
     const { lane } = attempt;
     lane.inFlight--;
-    this.#room.leave(attempt);
+    this.#room.leave(attempt, isAnswered);
     const now = this.#deps.clock.now();
     if (lane.isToLook(now)) lane.behindSince ??= now;
     // It queues up behind those who have waited for room.
