@@ -13,6 +13,7 @@ import type { AppEndpoint, AppEndpointId, AppId, AppMessage, EndpointAttempt } f
 import type { Operational } from "./operational.ts";
 import type { AppAcceptance, EndpointSettlement } from "./ports.ts";
 import { endpointRequest } from "./request.ts";
+import { isSensitive, withoutSecrets } from "./sensitive-headers.ts";
 import type { WebhookSettings } from "./settings.ts";
 import type { SettingsStore } from "./settings-store.ts";
 import { endpointById, type Snapshots } from "./snapshots.ts";
@@ -412,8 +413,8 @@ function attemptOf(
     startedAt,
     endedAt,
     nextAt,
-    sentHeaders: answer.sentHeaders,
-    responseHeaders: answer.responseHeaders,
+    sentHeaders: withoutSecrets(answer.sentHeaders),
+    responseHeaders: answer.responseHeaders?.filter(([name]) => !isSensitive(name)) ?? null,
   };
 }
 

@@ -128,7 +128,7 @@ export interface EndpointAttempt {
   readonly endedAt: Millis;
   /** When the next try of the schedule is due; null when none follows. */
   readonly nextAt: Millis | null;
-  /** As sent, sensitive values included; JSON. */
+  /** As sent, but for the values of sensitive ones, which are empty. */
   readonly sentHeaders: { readonly [name: string]: string };
   readonly responseHeaders: readonly (readonly [string, string])[] | null;
 }

@@ -1,9 +1,10 @@
 /** Attempts, and how messages fare at endpoints, as callers see them. */
 import type { AppEndpoint, AppMessage, EndpointAttempt, EndpointMessage } from "../../engine/webhooks/model.ts";
+import { isSensitive } from "../../engine/webhooks/sensitive-headers.ts";
 import type { Millis } from "../../lib/clock.ts";
 import { timeOf } from "../../lib/ids.ts";
 import { showEndpoint } from "./endpoint-fields.ts";
-import { isSensitive, showHeaders } from "./header-rules.ts";
+import { showHeaders } from "./header-rules.ts";
 import { ksuid } from "./ids.ts";
 import { type JsonText, messageMembers } from "./message-views.ts";
 import { timestamp, timestampOrNull } from "./wire.ts";
@@ -111,6 +112,7 @@ export function showAttemptHeaders({ sentHeaders, responseHeaders }: EndpointAtt
   const { headers, sensitive } = showHeaders(sentHeaders);
   return {
     sentHeaders: headers,
+    // Attempts of earlier versions have them.
     responseHeaders: responseHeaders?.filter(([name]) => !isSensitive(name)) ?? null,
     sensitive,
   };

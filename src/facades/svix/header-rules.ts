@@ -1,4 +1,5 @@
 /** Headers that an endpoint is sent with every message: which there may be, and which are nobody's business. */
+import { isSensitive } from "../../engine/webhooks/sensitive-headers.ts";
 import type { Fields } from "./wire.ts";
 
 export interface Headers {
@@ -51,20 +52,6 @@ const FORBIDDEN_PREFIXES = [
   "svix-",
   "webhook-",
 ];
-
-const SENSITIVE: ReadonlySet<string> = new Set([
-  "x-auth-token",
-  "x-api-key",
-  "www-authenticate",
-  "authorization",
-  "proxy-authenticate",
-  "proxy-authorization",
-]);
-
-/** Whether a header's value is shown to nobody. */
-export function isSensitive(name: string): boolean {
-  return SENSITIVE.has(name.toLowerCase());
-}
 
 /** The headers with the values that may be shown, and the names of the others. */
 export function showHeaders(headers: Headers): { readonly headers: Headers; readonly sensitive: readonly string[] } {

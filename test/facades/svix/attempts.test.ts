@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { MessageId } from "../../../src/engine/model.ts";
+import type { AppId } from "../../../src/engine/webhooks/model.ts";
+import { fromKsuid } from "../../../src/facades/svix/ids.ts";
 import { DIALECTS } from "../../conformance/databases.ts";
 import { type HttpReceiver, httpReceiver } from "../../support/http-receiver.ts";
 import { attemptsOf, eventually, locs, refusal } from "./eventually.ts";
@@ -162,6 +165,15 @@ forEachSvix((name, open) => {
     const answered = new Map(body.responseHeaders as [string, string][]);
     assert.equal(answered.get("x-answer"), "1");
     assert.ok(!JSON.stringify(body).includes("Bearer secret") && !answered.has("www-authenticate"));
+    // What is shown to nobody is not kept either: the endpoint's own copy of it is sealed, this one would not be.
+    const { messages, applications } = target.app.engine.webhooks;
+    const environmentId = target.environment.id;
+    const application = await applications.read(environmentId, { uid: "one" });
+    const filter = { messageId: fromKsuid("msg", "msg", message.id) as MessageId };
+    const walk = { limit: 1, from: null, order: "ascending" } as const;
+    const kept = await messages.listAttempts(environmentId, application?.id as AppId, filter, walk);
+    assert.equal(kept.items[0]?.sentHeaders.Authorization, "");
+    assert.doesNotMatch(JSON.stringify(kept), /Bearer secret|www-authenticate/);
     assert.equal((await refusal(svix.messageAttempt.get("one", another.id, id))).status, 404);
     assert.equal((await refusal(svix.messageAttempt.get("one", message.id, "atmpt_x"))).status, 404);
 
