@@ -14,7 +14,8 @@ import { among, byCodePoints, insert, text, textList } from "./text.ts";
 
 const REPLACED = SCHEDULE_COLUMNS.filter((column) => column !== "env_id" && column !== "id" && column !== "created_at");
 const REPLACE = `update schedules set ${REPLACED.map((column) => `${column} = v.${column}`).join(", ")}
-  from :rows where schedules.env_id = v.env_id and schedules.id = v.id
+  from :rows where schedules.env_id = v.env_id and schedules.id = v.id and schedules.recipient = v.recipient
+    and schedules.last_at is not distinct from v.last_at
   returning schedules.env_id, schedules.id`;
 const REPLACE_COLUMNS = Object.fromEntries(
   SCHEDULE_COLUMNS.map((column) => [column, kindOf("schedules", column).startsWith("int") ? "int" : "text"] as const),

@@ -8,8 +8,9 @@ import { FakeClock } from "../../lib/clock.ts";
 import { newId } from "../../lib/ids.ts";
 import type { Store } from "../ports.ts";
 import { Refusal } from "../refusal.ts";
-import type { Step } from "./model.ts";
-import type { RunStore } from "./ports.ts";
+import { type ScheduleId, type Step, USERS } from "./model.ts";
+import type { RunStore, ScheduleStore } from "./ports.ts";
+import type { ScheduleDraft } from "./workflows.ts";
 
 const LEASE_MS = 60_000;
 const delay: Step = { type: "delay", ref: "wait", settings: { delay_for: { unit: "minutes", value: 10 } } };
@@ -19,6 +20,16 @@ const fetching: Step = { type: "http_fetch", ref: "fetch", settings: { method: "
 
 function withRuns(over: (runs: RunStore) => Partial<RunStore>): (store: Store) => Store {
   return (store) => ({ ...store, runs: { ...store.runs, ...over(store.runs) } });
+}
+
+function withSchedules(over: (schedules: ScheduleStore) => Partial<ScheduleStore>): (store: Store) => Store {
+  return (store) => ({ ...store, schedules: { ...store.schedules, ...over(store.schedules) } });
+}
+
+/** A schedule but for its times. */
+function drafted(workflow: string): Omit<ScheduleDraft, "repeats" | "scheduledAt"> {
+  const recipient = { collection: USERS, id: "ann" };
+  return { workflow, recipient, actor: null, tenantId: null, data: null, endingAt: null };
 }
 
 async function itemsOf(world: WorkflowEngine, userId = "ann"): Promise<number> {
@@ -282,6 +293,68 @@ forEachDatabase((dialect, open) => {
       await world.pass(5_000);
       assert.equal(await itemsOf(world), 0);
       assert.equal((await world.store.runs.claim(world.clock.now() + 1e9, 10, 1)).length, 0);
+    } finally {
+      await world.close();
+    }
+  });
+
+  test(`${dialect}: a schedule that fires while it is being changed does not fire again`, async () => {
+    let fires = false;
+    const world: WorkflowEngine = await newWorld(
+      withSchedules((schedules) => ({
+        read: async (...args) => {
+          const found = await schedules.read(...args);
+          if (!fires) {
+            fires = true;
+            await world.pass(1_000);
+          }
+          return found;
+        },
+      })),
+    );
+    try {
+      await world.identify("ann");
+      await world.put("once", [inApp("feed")]);
+      const at = world.clock.now() + 1_000;
+      const { workflows } = world.engine;
+      const [schedule] = await workflows.schedule(world.env, [{ ...drafted("once"), repeats: [], scheduledAt: at }]);
+      const id = schedule?.id as ScheduleId;
+      const [changed] = await workflows.reschedule(world.env, [id, "sch_none"], { data: { n: 2 } });
+      assert.deepEqual([changed?.nextAt, changed?.lastAt, changed?.data], [null, at, { n: 2 }]);
+      await world.pass(1_000);
+      assert.equal(await itemsOf(world), 1);
+    } finally {
+      await world.close();
+    }
+  });
+
+  test(`${dialect}: a schedule that is changed when it is due, or has just fired, fires once for that time`, async () => {
+    let isHungUp = true;
+    const world = await newWorld(
+      withSchedules((schedules) => ({
+        claim: (...args) => (isHungUp ? Promise.resolve([]) : schedules.claim(...args)),
+      })),
+    );
+    try {
+      await world.identify("ann");
+      await world.put("daily", [inApp("feed")]);
+      const { workflows } = world.engine;
+      const rule = { frequency: "daily" as const, interval: 1, days: null, dayOfMonth: null, hours: 9, minutes: 0 };
+      const [schedule] = await workflows.schedule(world.env, [
+        { ...drafted("daily"), repeats: [rule], scheduledAt: null },
+      ]);
+      const due = schedule?.nextAt as number;
+      const ids = [schedule?.id as ScheduleId];
+      world.clock.advance(due + 5 - world.clock.now());
+      const [late] = await workflows.reschedule(world.env, ids, { data: { n: 2 }, repeats: [rule] });
+      assert.equal(late?.nextAt, due);
+      isHungUp = false;
+      await world.pass();
+      assert.equal(await itemsOf(world), 1);
+      // Its clock is set back to when it fired.
+      world.clock.advance(-5);
+      const [again] = await workflows.reschedule(world.env, ids, { data: { n: 3 } });
+      assert.equal(again?.nextAt, due + 24 * 3_600_000);
     } finally {
       await world.close();
     }

@@ -224,7 +224,10 @@ export interface HappeningStore {
 export interface ScheduleStore {
   create(schedules: readonly Schedule[]): Promise<void>;
   read(environmentId: EnvironmentId, ids: readonly ScheduleId[]): Promise<readonly Schedule[]>;
-  /** Replaces those that are there. @returns which were. */
+  /**
+   * Replaces those that are there, are for the same recipient, and fired last when they say; else somebody has fired or
+   * moved one since it was read. @returns which were replaced.
+   */
   update(schedules: readonly Schedule[]): Promise<readonly boolean[]>;
   /** @returns those that were there. */
   delete(environmentId: EnvironmentId, ids: readonly ScheduleId[]): Promise<readonly Schedule[]>;

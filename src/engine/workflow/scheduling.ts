@@ -4,7 +4,7 @@ import { newId } from "../../lib/ids.ts";
 import type { EnvironmentId } from "../model.ts";
 import type { Bus } from "../ports.ts";
 import { Refusal } from "../refusal.ts";
-import { type PartyRef, partyKey, type Schedule } from "./model.ts";
+import { type PartyRef, partyKey, type Schedule, type ScheduleId } from "./model.ts";
 import type { PartyStore, ScheduleStore } from "./ports.ts";
 import { nextTimeOf } from "./schedule-runner.ts";
 import type { ScheduleDraft, Workflows } from "./workflows.ts";
@@ -30,6 +30,7 @@ export function scheduling(deps: SchedulingDeps): Pick<Workflows, "schedule" | "
           ...draft,
           environmentId,
           id: newId("sch", now),
+          nextAt: null,
           lastAt: null,
           createdAt: now,
           updatedAt: now,
@@ -42,15 +43,23 @@ export function scheduling(deps: SchedulingDeps): Pick<Workflows, "schedule" | "
     },
     async reschedule(environmentId, ids, change) {
       const now = clock.now();
-      const found = await schedules.read(environmentId, ids);
-      const zones = await zonesOf(environmentId, found, deps);
-      const changed = found.map((old): Schedule => {
-        const schedule = { ...old, ...withoutUndefined(change), updatedAt: now };
-        return { ...schedule, nextAt: firstTime(schedule, now, zones.get(partyKey(old.recipient)) as string) };
-      });
-      const written = await schedules.update(changed);
+      const changed = new Map<ScheduleId, Schedule>();
+      // One that fires meanwhile is read again: by what it was before, it would fire for the same time once more.
+      for (let left = ids; left.length > 0; ) {
+        const found = await schedules.read(environmentId, left);
+        const zones = await zonesOf(environmentId, found, deps);
+        const next = found.map((old): Schedule => {
+          const schedule = { ...old, ...withoutUndefined(change), updatedAt: now };
+          return { ...schedule, nextAt: firstTime(schedule, now, zones.get(partyKey(old.recipient)) as string) };
+        });
+        const written = await schedules.update(next);
+        next.forEach((schedule, i) => {
+          if (written[i]) changed.set(schedule.id, schedule);
+        });
+        left = next.flatMap(({ id }, i) => (written[i] ? [] : [id]));
+      }
       bus.lookNow("schedules");
-      return changed.filter((_, i) => written[i]);
+      return [...new Set(ids)].flatMap((id) => changed.get(id) ?? []);
     },
   };
 }
@@ -58,19 +67,22 @@ export function scheduling(deps: SchedulingDeps): Pick<Workflows, "schedule" | "
 /**
  * Null when it never runs, because it ends before. One that is to run once, at a time that has passed, runs now unless it
  * has run already.
+ * @param schedule with the time that it was to fire next, if any.
  * @throws Refusal("invalid") when no time is named, or none satisfies the rules.
  */
-function firstTime(schedule: Omit<Schedule, "nextAt">, now: Millis, zone: string): Millis | null {
-  const { repeats, scheduledAt, endingAt } = schedule;
+function firstTime(schedule: Schedule, now: Millis, zone: string): Millis | null {
+  const { repeats, scheduledAt, endingAt, nextAt, lastAt } = schedule;
   if (repeats.length === 0 && scheduledAt === null) {
     throw new Refusal("invalid", "a schedule needs a time: repeats or scheduled_at", { field: "repeats" });
   }
   const ends = endingAt ?? Number.POSITIVE_INFINITY;
   if (repeats.length === 0 && scheduledAt !== null) {
-    const hasRun = schedule.lastAt !== null && schedule.lastAt >= scheduledAt;
+    const hasRun = lastAt !== null && lastAt >= scheduledAt;
     return scheduledAt > ends || hasRun ? null : Math.max(now, scheduledAt);
   }
-  const first = nextTimeOf(schedule, now - 1, zone);
+  // A time that has come and has not been fired for still counts; one that has been does not, were the clock set back.
+  const due = Math.min(now, nextAt ?? now);
+  const first = nextTimeOf(schedule, Math.max(due - 1, lastAt ?? 0), zone);
   if (first === null && ends > now && nextTimeOf({ ...schedule, endingAt: null }, now - 1, zone) === null) {
     throw new Refusal("invalid", "the schedule would never run: no time satisfies it", { field: "repeats" });
   }

@@ -23,7 +23,8 @@ from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
     $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[],
     $16::bigint[]) as v("env_id", "id", "workflow", "recipient", "actor", "tenant_id", "data", "repeats",
     "scheduled_at", "ending_at", "next_at", "last_at", "lease_until", "ready_at", "created_at", "updated_at")
-where schedules.env_id = v.env_id and schedules.id = v.id
+where schedules.env_id = v.env_id and schedules.id = v.id and schedules.recipient = v.recipient
+    and schedules.last_at is not distinct from v.last_at
 returning schedules.env_id, schedules.id;
 
 -- list

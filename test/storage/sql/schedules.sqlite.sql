@@ -22,7 +22,8 @@ from (
   select ? as "env_id", ? as "id", ? as "workflow", ? as "recipient", ? as "actor", ? as "tenant_id",
       ? as "data", ? as "repeats", ? as "scheduled_at", ? as "ending_at", ? as "next_at", ? as "last_at",
       ? as "lease_until", ? as "ready_at", ? as "created_at", ? as "updated_at") as v
-where schedules.env_id = v.env_id and schedules.id = v.id
+where schedules.env_id = v.env_id and schedules.id = v.id and schedules.recipient = v.recipient
+    and schedules.last_at is not distinct from v.last_at
 returning schedules.env_id, schedules.id;
 
 -- list
