@@ -168,15 +168,28 @@ forEachKnock((name, open) => {
   });
 
   test(`${name}: the page for preferences`, async () => {
-    const { call, asClient } = await open();
+    const { call, asClient, admin } = await open();
     await call("PUT", "/users/pager", { email: "pager@example.com" });
+    const unbranded = { logo_url: null, icon_url: null, primary_color: null, primary_color_contrast: null };
     const { status, body } = await asClient()("GET", "/users/pager/preference_center/config");
     assert.equal(status, 200);
     assert.equal(body.enabled, false);
     assert.equal(body.user_email, "pager@example.com");
     assert.equal(body.knock_branding_required, false);
     assert.ok(Array.isArray(body.config.rows));
-    assert.ok("dark" in body.branding);
+    assert.deepEqual(body.branding, { ...unbranded, dark: unbranded });
+    const value = { logo_url: "https://acme.example/l.png", dark_primary_color: "#000000", primary_color: 5 };
+    await admin("PUT", "/admin/knock/variables/branding", { value });
+    const branded = (await asClient()("GET", "/users/unnamed/preference_center/config")).body;
+    assert.equal(branded.user_email, "unnamed");
+    assert.deepEqual(branded.branding, {
+      ...unbranded,
+      logo_url: value.logo_url,
+      dark: { ...unbranded, primary_color: "#000000" },
+    });
+    await admin("PUT", "/admin/knock/variables/branding", { value, secret: true });
+    const secret = (await asClient()("GET", "/users/pager/preference_center/config")).body;
+    assert.deepEqual(secret.branding, { ...unbranded, dark: unbranded });
   });
 
   test(`${name}: writers of one set at once lose nothing`, async () => {
