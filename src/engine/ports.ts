@@ -557,16 +557,21 @@ export interface DeviceStore {
   /** Registered devices that have one of these tokens. */
   withTokens(environmentId: EnvironmentId, tokens: readonly string[]): Promise<readonly Device[]>;
   /**
-   * Reads, changes and writes a device as one operation. A token that it thereby gets, others lose.
+   * Reads, changes and writes a device as one operation. A token that it thereby gets, others lose; one that it loses
+   * leaves the directory with it.
    * @param modify is pure, for it may run again after a conflict; null deletes, or leaves what is not there alone.
-   * @param token the only one that the device may get by it.
+   * @param tokens `gets` is the only one that the device may get by it. `listed` tells, of a device that has a token, how
+   *   the directory is to have it from the same moment on; null leaves it as it is there.
    */
   modify(
     environmentId: EnvironmentId,
     id: string,
     at: Millis,
     modify: (old: Device | null) => Omit<Device, "id" | "createdAt" | "updatedAt"> | null,
-    token?: string | null,
+    tokens?: {
+      readonly gets?: string | undefined;
+      readonly listed?: (after: Device & { readonly token: string }, before: Device | null) => DeviceToken | null;
+    },
   ): Promise<{
     readonly before: Device | null;
     readonly after: Device | null;
@@ -575,7 +580,7 @@ export interface DeviceStore {
   }>;
   /** Newest change first. */
   ofUser(environmentId: EnvironmentId, userId: string, limit: number): Promise<readonly Device[]>;
-  /** Gives all devices of one user to another. @returns how many. */
+  /** Gives all devices of one user to another, and their tokens with them. @returns how many. */
   moveAll(environmentId: EnvironmentId, from: string, into: string, at: Millis): Promise<number>;
   /** Users with a registered device, by id ascending; `after` is a user id. */
   users(environmentId: EnvironmentId, page: PageQuery): Promise<Page<string>>;

@@ -3,9 +3,11 @@ import { hash } from "node:crypto";
 import type { Device, EnvironmentId } from "../engine/model.ts";
 import type { DeviceStore } from "../engine/ports.ts";
 import type { Millis } from "../lib/clock.ts";
-import { type Database, type Dialect, type Operation, only, type Row, run, type Value } from "./database.ts";
+import { type Database, type Dialect, type Operation, type Row, run, type Value } from "./database.ts";
 import type { RowOf } from "./schema.ts";
 import { among, decodeObject, encodeJson, lockingRows, requireId, text, textList } from "./text.ts";
+import { tokenKeyOf } from "./token-keys.ts";
+import { deleteToken, giveTokens, putTokens } from "./tokens.ts";
 
 /** Users looked at in one step of `languages`. */
 const USERS_AT_ONCE = 500;
@@ -26,13 +28,13 @@ export function deviceStore(db: Database): DeviceStore {
       db.read(function* () {
         if (tokens.length === 0) return [];
         const sql = `select * from devices where env_id = ? and ${among(dialect, "token_key")} and registered = 1 order by id`;
-        const { rows } = yield* run(text(dialect, sql, [environmentId, textList(dialect, tokens.map(keyOf))]));
+        const { rows } = yield* run(text(dialect, sql, [environmentId, textList(dialect, tokens.map(tokenKeyOf))]));
         return rows.map(deviceOf);
       }),
 
-    async modify(environmentId, id, at, modify, token = null) {
+    async modify(environmentId, id, at, modify, tokens = {}) {
       requireId("hwid", id);
-      return db.write(() => modifyOne(dialect, environmentId, id, at, modify, token));
+      return db.write(() => modifyOne(dialect, environmentId, id, at, modify, tokens));
     },
 
     ofUser: (environmentId, userId, limit) =>
@@ -45,8 +47,11 @@ export function deviceStore(db: Database): DeviceStore {
     async moveAll(environmentId, from, into, at) {
       requireId("user", into);
       return db.write(function* () {
-        const sql = "update devices set user_id = ?, updated_at = ? where env_id = ? and user_id = ?";
-        return (yield* run(only(text(dialect, sql, [into, at, environmentId, from])))).changes;
+        const sql = "update devices set user_id = ?, updated_at = ? where env_id = ? and user_id = ? returning token";
+        const { rows } = yield* run(text(dialect, sql, [into, at, environmentId, from]));
+        const tokens = rows.flatMap(({ token }) => (typeof token === "string" ? [token] : []));
+        yield* giveTokens(dialect, environmentId, tokens, from, into, at);
+        return rows.length;
       });
     },
 
@@ -82,14 +87,17 @@ function* modifyOne(
   id: string,
   at: Millis,
   modify: Parameters<DeviceStore["modify"]>[3],
-  token: string | null,
+  { gets, listed }: NonNullable<Parameters<DeviceStore["modify"]>[4]>,
 ): Operation<Awaited<ReturnType<DeviceStore["modify"]>>> {
   yield* lock(dialect, [
     `device ${environmentId} ${id}`,
-    ...(token === null ? [] : [`token ${environmentId} ${token}`]),
+    ...(gets === undefined ? [] : [`token ${environmentId} ${gets}`]),
   ]);
   const before = yield* readLocked(dialect, environmentId, id);
   const next = modify(before);
+  if (before !== null && before.token !== null && before.token !== next?.token) {
+    yield* deleteToken(dialect, environmentId, before.userId, before.token);
+  }
   if (next === null) {
     if (before !== null) {
       yield* run(text(dialect, "delete from devices where env_id = ? and id = ?", [environmentId, id]));
@@ -98,8 +106,8 @@ function* modifyOne(
   }
   requireId("user", next.userId);
   const keeps = next.token === null || next.token === before?.token;
-  if (!keeps && next.token !== token) throw new Error("a device was given a token that was not told of");
-  const key = next.token === null ? null : keyOf(next.token);
+  if (!keeps && next.token !== gets) throw new Error("a device was given a token that was not told of");
+  const key = next.token === null ? null : tokenKeyOf(next.token);
   const lostToken: Device[] = [];
   if (!keeps) {
     const holding = `env_id = ? and token_key = ? and id <> ?`;
@@ -133,13 +141,10 @@ function* modifyOne(
       [...values, environmentId, id, at],
     ),
   );
-  return { before, after: deviceOf(rows[0] as Row), lostToken };
-}
-
-/** Takes tokens from the devices that have them. */
-export function* dropTokens(dialect: Dialect, environmentId: string, tokens: readonly string[]): Operation<void> {
-  const sql = `update devices set token = null, token_key = null where env_id = ? and ${among(dialect, "token_key")}`;
-  yield* run(text(dialect, sql, [environmentId, textList(dialect, tokens.map(keyOf))]));
+  const after = deviceOf(rows[0] as Row);
+  const entry = after.token === null ? null : listed?.({ ...after, token: after.token }, before);
+  if (entry != null) yield* putTokens(dialect, environmentId, [entry]);
+  return { before, after, lostToken };
 }
 
 /** On SQLite there is one writer. Always in the same order, so that nobody waits for each other. */
@@ -158,10 +163,6 @@ function* readLocked(dialect: Dialect, environmentId: EnvironmentId, id: string)
   const sql = `select * from devices where env_id = ? and id = ?${lockingRows(dialect)}`;
   const { rows } = yield* run(text(dialect, sql, [environmentId, id]));
   return rows[0] === undefined ? null : deviceOf(rows[0]);
-}
-
-function keyOf(token: string): string {
-  return hash("sha256", token, "base64url");
 }
 
 function deviceOf(found: Row): Device {

@@ -53,6 +53,7 @@ export function userMergeStore(db: Database): Pick<PartyStore, "mergeUsers"> {
         yield* moveRuns(merge);
         yield* moveSchedules(merge);
         yield* moveMessages(merge);
+        yield* moveDevices(merge);
         yield* moveTokens(merge);
         for (const belonging of BELONGINGS) yield* moveBelongings(merge, belonging);
       });
@@ -206,6 +207,12 @@ function* moveRecords({ dialect, environmentId, into, from }: Merge): Operation<
     if (rows.length < RECORDS_AT_ONCE) return;
     after = rows.at(-1)?.id as string;
   }
+}
+
+/** Else a broadcast to everybody with a device would go on reaching the user who is gone. */
+function* moveDevices({ dialect, environmentId, into, from, at }: Merge): Operation<void> {
+  const sql = "update devices set user_id = ?, updated_at = ? where env_id = ? and user_id = ?";
+  yield* run(text(dialect, sql, [into, at, environmentId, from]));
 }
 
 /** @throws Refusal("invalid") when that would be more than a user can have. */

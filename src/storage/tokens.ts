@@ -3,7 +3,6 @@ import type { DeviceToken } from "../engine/model.ts";
 import type { DirectoryStore } from "../engine/ports.ts";
 import { Refusal } from "../engine/refusal.ts";
 import { type Database, type Dialect, type Operation, only, type Row, run } from "./database.ts";
-import { dropTokens } from "./devices.ts";
 import { columnsOf, type RowOf } from "./schema.ts";
 import {
   among,
@@ -17,6 +16,7 @@ import {
   text,
   textList,
 } from "./text.ts";
+import { dropTokens } from "./token-keys.ts";
 
 /** With an id of `MAX_ID_BYTES` beside it, a token of this length still fits into the index by user. */
 const MAX_TOKEN_BYTES = MAX_ID_BYTES + 512;
@@ -53,11 +53,7 @@ export function tokenStore(db: Database): Pick<DirectoryStore, TokenMethods> {
         return rows.map(tokenOf);
       }),
     async putTokens(environmentId, tokens) {
-      for (const { token, userId } of tokens) {
-        requireId("token", token, MAX_TOKEN_BYTES);
-        requireId("userId", userId);
-      }
-      if (tokens.length > 0) await db.write(() => put(dialect, environmentId, tokens));
+      if (tokens.length > 0) await db.write(() => putTokens(dialect, environmentId, tokens));
     },
     readToken: (environmentId, userId, token) =>
       db.read(function* () {
@@ -81,21 +77,49 @@ export function tokenStore(db: Database): Pick<DirectoryStore, TokenMethods> {
         );
         if (rows[0] === undefined) return null;
         const next = modify(tokenOf(rows[0]));
-        yield* put(dialect, environmentId, [next]);
+        yield* putTokens(dialect, environmentId, [next]);
         return next;
       }),
-    deleteToken: (environmentId, userId, token) =>
-      db.write(function* () {
-        const sql = "delete from device_tokens where env_id = ? and token = ? and user_id = ?";
-        return (yield* run(only(text(dialect, sql, [environmentId, token, userId])))).changes > 0;
-      }),
+    deleteToken: (environmentId, userId, token) => db.write(() => deleteToken(dialect, environmentId, userId, token)),
     async failTokens(environmentId, tokens, reason, at) {
       if (tokens.length > 0) await db.write(() => fail(dialect, environmentId, tokens, reason, at));
     },
   };
 }
 
-function* put(dialect: Dialect, environmentId: string, tokens: readonly DeviceToken[]): Operation<void> {
+/** @returns whether the user had it. */
+export function* deleteToken(
+  dialect: Dialect,
+  environmentId: string,
+  userId: string,
+  token: string,
+): Operation<boolean> {
+  const sql = "delete from device_tokens where env_id = ? and token = ? and user_id = ?";
+  return (yield* run(only(text(dialect, sql, [environmentId, token, userId])))).changes > 0;
+}
+
+/** Gives tokens of one user to another. @throws Refusal("invalid") when that user would have too many. */
+export function* giveTokens(
+  dialect: Dialect,
+  environmentId: string,
+  tokens: readonly string[],
+  from: string,
+  into: string,
+  at: number,
+): Operation<void> {
+  if (tokens.length === 0) return;
+  const sql = `update device_tokens set user_id = ?, updated_at = ?
+    where env_id = ? and user_id = ? and ${among(dialect, "token")}`;
+  yield* run(text(dialect, sql, [into, at, environmentId, from, textList(dialect, tokens)]));
+  yield* requireRoom(dialect, environmentId, [into]);
+}
+
+/** @throws Refusal("invalid"), having written nothing, for what cannot be stored and for too many of one user. */
+export function* putTokens(dialect: Dialect, environmentId: string, tokens: readonly DeviceToken[]): Operation<void> {
+  for (const { token, userId } of tokens) {
+    requireId("token", token, MAX_TOKEN_BYTES);
+    requireId("userId", userId);
+  }
   // In one order, so that two calls with the same tokens cannot wait for each other.
   const last = [...new Map(tokens.map((token) => [token.token, token])).values()].sort((a, b) =>
     byCodePoints(a.token, b.token),
@@ -115,17 +139,16 @@ function* put(dialect: Dialect, environmentId: string, tokens: readonly DeviceTo
     token.updatedAt,
   ]);
   yield* run(insert("device_tokens", columnsOf("device_tokens"), rows, OVERWRITE));
-  const { rows: over } = yield* run(
-    text(
-      dialect,
-      `select user_id from device_tokens where env_id = ? and ${among(dialect, "user_id")}
-      group by user_id having count(*) > ? limit 1`,
-      [environmentId, textList(dialect, [...new Set(last.map((token) => token.userId))]), MAX_TOKENS_OF_USER],
-    ),
-  );
-  if (over.length > 0) {
-    throw new Refusal("invalid", `a user can have at most ${MAX_TOKENS_OF_USER} device tokens`, { field: "token" });
-  }
+  yield* requireRoom(dialect, environmentId, [...new Set(last.map((token) => token.userId))]);
+}
+
+/** Looks at what has been written in this operation, which what it throws takes back. */
+function* requireRoom(dialect: Dialect, environmentId: string, users: readonly string[]): Operation<void> {
+  const sql = `select user_id from device_tokens where env_id = ? and ${among(dialect, "user_id")}
+    group by user_id having count(*) > ? limit 1`;
+  const { rows } = yield* run(text(dialect, sql, [environmentId, textList(dialect, users), MAX_TOKENS_OF_USER]));
+  if (rows.length === 0) return;
+  throw new Refusal("invalid", `a user can have at most ${MAX_TOKENS_OF_USER} device tokens`, { field: "token" });
 }
 
 /**
@@ -139,9 +162,11 @@ function* fail(
   reason: string,
   at: number,
 ): Operation<void> {
+  // Devices are locked before tokens, as where a device gets one.
+  yield* dropTokens(dialect, environmentId, tokens);
   const usable = `env_id = ? and ${among(dialect, "token")} and state in ('active', 'unknown')`;
   const list = textList(dialect, tokens);
-  // An update locks rows in the order of its plan; this select makes it the order of `put`.
+  // An update locks rows in the order of its plan; this select makes it the order of `putTokens`.
   if (dialect === "postgres") {
     const sql = `select token from device_tokens where ${usable} order by token${lockingRows(dialect)}`;
     yield* run(text(dialect, sql, [environmentId, list]));
@@ -155,7 +180,6 @@ function* fail(
       list,
     ]),
   );
-  yield* dropTokens(dialect, environmentId, tokens);
 }
 
 /** A row of device_tokens, from a select or out of the JSON that gathers a user's tokens. */

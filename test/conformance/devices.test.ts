@@ -1,7 +1,9 @@
 /** The port of devices, and the parts of the inbox's port that lists of many items need. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Device, DeviceToken } from "../../src/engine/model.ts";
 import { Refusal } from "../../src/engine/refusal.ts";
+import { MAX_TOKENS_OF_USER } from "../../src/storage/tokens.ts";
 import { forEachDatabase } from "./databases.ts";
 import { inboxSend, newEnvironmentId, T0 } from "./fixtures.ts";
 
@@ -55,7 +57,7 @@ forEachDatabase((dialect, open) => {
     const { devices } = await open();
     const env = newEnvironmentId();
     const ids = ["a", "b", "c", "d"];
-    const take = (id: string) => devices.modify(env, id, T0, () => ({ ...DEVICE, token: TOKEN }), TOKEN);
+    const take = (id: string) => devices.modify(env, id, T0, () => ({ ...DEVICE, token: TOKEN }), { gets: TOKEN });
     await take("a");
     assert.deepEqual(
       (await take("b")).lostToken.map((device) => device.id),
@@ -68,6 +70,50 @@ forEachDatabase((dialect, open) => {
     assert.deepEqual(await devices.withTokens(newEnvironmentId(), [TOKEN]), []);
   });
 
+  // The directory was written after the device, in a commit of its own: of two devices that took the same token one could
+  // have it while the other one's user got the pushes, and what stopped in between was not made good by repeating it.
+  test(`${dialect}: the directory has a token as the device has it, from the same moment on`, async () => {
+    const { devices, directory } = await open();
+    const env = newEnvironmentId();
+    const listed = (after: Device & { readonly token: string }): DeviceToken => {
+      const { token, userId, createdAt, updatedAt } = after;
+      const rest = { stateReason: null, expiresAt: null, device: null, properties: null, tracking: null } as const;
+      return { token, userId, provider: "web-push", state: "active", createdAt, updatedAt, ...rest };
+    };
+    const take = (id: string, token: string, userId = `of-${id}`) =>
+      devices.modify(env, id, T0, () => ({ ...DEVICE, userId, token }), { gets: token, listed });
+    const ofUser = async (userId: string) => (await directory.tokens(env, userId)).map(({ token }) => token);
+    const ids = ["a", "b", "c"];
+    await Promise.all([...ids, ...ids.toReversed(), ...ids].map((id) => take(id, "t")));
+    const [holder] = (await devices.read(env, ids)).filter((device) => device?.token != null);
+    for (const id of ids) assert.deepEqual(await ofUser(`of-${id}`), holder?.id === id ? ["t"] : []);
+
+    await take("d", "first", "dan");
+    await directory.deleteToken(env, "dan", "first");
+    await take("d", "first", "dan");
+    assert.deepEqual(await ofUser("dan"), ["first"], "told again, it is listed again");
+    await take("d", "second", "dan");
+    assert.deepEqual(await ofUser("dan"), ["second"]);
+    await devices.modify(env, "d", T0, (old) => ({ ...DEVICE, ...old, language: "de" }), { listed: () => null });
+    assert.deepEqual(await ofUser("dan"), ["second"], "left as it is");
+    await take("e", "other", "dan");
+    await directory.putTokens(env, [listed({ ...(await devices.read(env, ["d"]))[0], token: "phone" } as never)]);
+    assert.equal(await devices.moveAll(env, "dan", "eve", T0 + 9), 2);
+    assert.deepEqual([await ofUser("dan"), await ofUser("eve")], [["phone"], ["other", "second"]]);
+    await devices.modify(env, "e", T0, (old) => ({ ...DEVICE, ...old, token: null }));
+    assert.deepEqual(await ofUser("eve"), ["second"]);
+    await devices.modify(env, "d", T0, () => null);
+    assert.deepEqual(await ofUser("eve"), []);
+
+    const many = Array.from({ length: MAX_TOKENS_OF_USER }, (_, i) => ({ id: `d${i}`, token: `t${i}` }));
+    await directory.putTokens(
+      env,
+      many.map(({ id, token }) => listed({ ...DEVICE, id, token, userId: "max", createdAt: T0, updatedAt: T0 })),
+    );
+    await assert.rejects(take("f", "one more", "max"), Refusal);
+    assert.deepEqual(await devices.read(env, ["f"]), [null], "what is refused leaves nothing behind");
+  });
+
   // `checkDevice` went on saying that the token was there, so that a browser whose subscription had ended never told its
   // new one.
   test(`${dialect}: a token that a provider called dead is no device's any more`, async () => {
@@ -78,7 +124,7 @@ forEachDatabase((dialect, open) => {
       [env, "b", "alive"],
       [other, "a", TOKEN],
     ] as const) {
-      await devices.modify(where, id, T0, () => ({ ...DEVICE, token }), token);
+      await devices.modify(where, id, T0, () => ({ ...DEVICE, token }), { gets: token });
     }
     await directory.failTokens(env, [TOKEN, "unknown"], "gone", T0 + 1);
     const tokens = async (where: typeof env) =>
@@ -90,7 +136,7 @@ forEachDatabase((dialect, open) => {
         [TOKEN, null],
       ],
     );
-    const again = await devices.modify(env, "a", T0 + 2, () => ({ ...DEVICE, token: TOKEN }), TOKEN);
+    const again = await devices.modify(env, "a", T0 + 2, () => ({ ...DEVICE, token: TOKEN }), { gets: TOKEN });
     assert.deepEqual([again.before?.token, again.after?.token], [null, TOKEN]);
   });
 

@@ -384,6 +384,16 @@ forEachDatabase((name, open, openRaw) => {
     assert.deepEqual(await directory.tokens(env, "old"), []);
   });
 
+  test(`${name}: devices move, so that nothing is sent to the user who is gone`, async () => {
+    const store = await open();
+    const env = newEnvironmentId();
+    await identify(store, env, { old: {}, new: {} });
+    const device = { userId: "old", registered: true, token: null, language: "de", info: {}, tags: {} };
+    await store.devices.modify(env, "d", T0, () => device);
+    await store.parties.mergeUsers(env, "new", "old", T0);
+    assert.deepEqual((await store.devices.users(env, { limit: 10 })).items, ["new"]);
+  });
+
   test(`${name}: refuses what would be too many device tokens, having moved nothing`, async () => {
     const store = await open();
     const env = newEnvironmentId();

@@ -361,8 +361,9 @@ async function devices({ devices: store }: Stores): Promise<void> {
   const env = newEnvironmentId();
   const device = { userId: "ann", registered: true, token: "t", language: "de", info: {}, tags: {} };
   await store.modify(env, "a", T0, () => null);
-  await store.modify(env, "a", T0, () => device, "t");
-  await store.modify(env, "b", T0, () => device, "t");
+  const tokens = { gets: "t", listed: () => aToken("t", "ann") };
+  await store.modify(env, "a", T0, () => device, tokens);
+  await store.modify(env, "b", T0, () => device, tokens);
   await store.read(env, ["a", "none"]);
   await store.withTokens(env, ["t"]);
   await store.ofUser(env, "ann", 10);

@@ -59,9 +59,10 @@ export async function report(world: World, environmentId: EnvironmentId, told: D
       tags: told.tags === undefined ? known.tags : changedTags(known.tags, told.tags),
     };
   };
-  const { before, after } = await engine.devices.modify(environmentId, hwid, clock.now(), change, token);
-  if (after === null) return;
-  await syncToken(world, environmentId, before, after);
+  // Every channel that pushes looks for tokens in the directory, whichever facade a message comes through.
+  const listed = (after: Device & { readonly token: string }, before: Device | null): DeviceToken | null =>
+    token === undefined && before !== null && isSameTarget(before, after) ? null : tokenOf(after);
+  await engine.devices.modify(environmentId, hwid, clock.now(), change, { gets: token, listed });
 }
 
 async function moveToNamed(
@@ -74,21 +75,6 @@ async function moveToNamed(
   if (device == null || device.userId === hwid) await moveAnonymous(world, environmentId, hwid, userId);
 }
 
-/** Every channel that pushes looks for tokens in the directory, whichever facade a message comes through. */
-export async function syncToken(
-  { engine }: World,
-  environmentId: EnvironmentId,
-  before: Device | null,
-  after: Device,
-): Promise<void> {
-  const gone = before?.token ?? null;
-  if (before !== null && gone !== null && gone !== after.token) {
-    await engine.directory.deleteToken(environmentId, before.userId, gone);
-  }
-  if (after.token === null || (before !== null && isSameTarget(before, after))) return;
-  await engine.directory.putTokens(environmentId, [tokenOf(after, after.token)]);
-}
-
 /** Browsers have keys beside their token. */
 function isSameTarget(before: Device, after: Device): boolean {
   return (
@@ -99,10 +85,10 @@ function isSameTarget(before: Device, after: Device): boolean {
   );
 }
 
-function tokenOf(device: Device, token: string): DeviceToken {
+function tokenOf(device: Device & { readonly token: string }): DeviceToken {
   const type = device.info.device_type as number;
   return {
-    token,
+    token: device.token,
     userId: device.userId,
     provider: IOS.has(type) ? "apn" : type === ANDROID ? "firebase-fcm" : "web-push",
     state: "active",
@@ -156,22 +142,16 @@ async function applicationOpen(call: Call, world: World): Promise<null> {
 }
 
 /** The device stays known, and so does its inbox. */
-async function unregisterDevice(call: Call, world: World): Promise<null> {
-  const { before, after } = await world.engine.devices.modify(
-    call.environment.id,
-    call.hwid(),
-    world.clock.now(),
-    (old) => (old === null ? null : { ...old, token: null }),
+async function unregisterDevice(call: Call, { engine, clock }: World): Promise<null> {
+  await engine.devices.modify(call.environment.id, call.hwid(), clock.now(), (old) =>
+    old === null ? null : { ...old, token: null },
   );
-  if (after !== null) await syncToken(world, call.environment.id, before, after);
   return null;
 }
 
 /** What its user has got stays. */
-async function deleteDevice(call: Call, world: World): Promise<null> {
-  const { engine, clock } = world;
-  const { before } = await engine.devices.modify(call.environment.id, call.hwid(), clock.now(), () => null);
-  if (before?.token != null) await engine.directory.deleteToken(call.environment.id, before.userId, before.token);
+async function deleteDevice(call: Call, { engine, clock }: World): Promise<null> {
+  await engine.devices.modify(call.environment.id, call.hwid(), clock.now(), () => null);
   return null;
 }
 

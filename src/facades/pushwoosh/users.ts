@@ -1,15 +1,13 @@
 /** Who a device belongs to. */
 import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
 import { type Call, Fields } from "./call.ts";
-import { infoIn, report, syncToken } from "./devices.ts";
+import { infoIn, report } from "./devices.ts";
 import { invalid } from "./errors.ts";
 import { hasProfile, moveUser } from "./identity.ts";
 import { FACADE } from "./message-views.ts";
 import type { Method, World } from "./pushwoosh.ts";
 
 const MAX_DEVICES = 100;
-/** Devices whose tokens go along when users are merged. */
-const MAX_MOVED_TOKENS = 1_000;
 const PLATFORM_OPERATIONS: { readonly [code: string]: string } = { "1": "append", "2": "remove", "3": "increment" };
 
 /** E-mail addresses are not taken from devices: whoever knows an application's code could redirect a user's mail. */
@@ -81,8 +79,6 @@ async function mergeUser(call: Call, world: World): Promise<null> {
     const change = { field: "deleted", value: true, again: "keep" } as const;
     await engine.inbox.changeWhere(environmentId, { userId: from }, change, { via: FACADE, origin: null });
   }
-  const moved = await engine.devices.ofUser(environmentId, from, MAX_MOVED_TOKENS);
   await engine.devices.moveAll(environmentId, from, into, clock.now());
-  for (const device of moved) await syncToken(world, environmentId, device, { ...device, userId: into });
   return null;
 }

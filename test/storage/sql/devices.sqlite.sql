@@ -22,6 +22,26 @@ set user_id = excluded.user_id, registered = excluded.registered, token = exclud
 returning *;
 
 -- modify
+insert into device_tokens ("env_id", "token", "user_id", "provider", "state", "state_reason", "expires_at",
+    "device", "properties", "tracking", "created_at", "updated_at")
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+on conflict (env_id, token) do update
+set user_id = excluded.user_id, provider = excluded.provider, state = excluded.state,
+    state_reason = excluded.state_reason, expires_at = excluded.expires_at, device = excluded.device,
+    properties = excluded.properties, tracking = excluded.tracking, created_at = excluded.created_at,
+    updated_at = excluded.updated_at;
+
+-- modify, moveAll
+select user_id
+from device_tokens
+where env_id = ? and user_id in (
+  select value
+  from json_each(?))
+group by user_id
+having count(*) > ?
+limit 1;
+
+-- modify
 update devices
 set token = null, token_key = null
 where env_id = ? and token_key = ? and id <> ?;
@@ -66,7 +86,19 @@ order by updated_at, id;
 -- moveAll
 update devices
 set user_id = ?, updated_at = ?
-where env_id = ? and user_id = ?;
+where env_id = ? and user_id = ?
+returning token;
+
+-- moveAll
+update device_tokens
+set user_id = ?, updated_at = ?
+where env_id = ? and user_id = ? and token in (
+  select value
+  from json_each(?));
+
+-- modify
+delete from device_tokens
+where env_id = ? and token = ? and user_id = ?;
 
 -- modify
 delete from devices

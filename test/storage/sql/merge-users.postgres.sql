@@ -137,6 +137,11 @@ set user_id = $1, recipient = $2
 where env_id = $3 and recipient = $4 and user_id = $5;
 
 -- mergeUsers
+update devices
+set user_id = $1, updated_at = $2
+where env_id = $3 and user_id = $4;
+
+-- mergeUsers
 update device_tokens
 set user_id = $1, updated_at = $2
 where env_id = $3 and user_id = $4;

@@ -133,6 +133,11 @@ set user_id = ?, recipient = ?
 where env_id = ? and recipient = ? and user_id = ?;
 
 -- mergeUsers
+update devices
+set user_id = ?, updated_at = ?
+where env_id = ? and user_id = ?;
+
+-- mergeUsers
 update device_tokens
 set user_id = ?, updated_at = ?
 where env_id = ? and user_id = ?;

@@ -37,6 +37,11 @@ from device_tokens
 where env_id = $1 and token = $2 and user_id = $3 for update;
 
 -- failTokens
+update devices
+set token = null, token_key = null
+where env_id = $1 and token_key = any($2::text[]);
+
+-- failTokens
 select token
 from device_tokens
 where env_id = $1 and token = any($2::text[]) and state in ('active', 'unknown')
@@ -46,11 +51,6 @@ order by token for update;
 update device_tokens
 set state = 'failed', state_reason = $1, updated_at = $2
 where env_id = $3 and token = any($4::text[]) and state in ('active', 'unknown');
-
--- failTokens
-update devices
-set token = null, token_key = null
-where env_id = $1 and token_key = any($2::text[]);
 
 -- deleteToken
 delete from device_tokens

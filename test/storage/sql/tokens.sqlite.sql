@@ -32,18 +32,18 @@ from device_tokens
 where env_id = ? and token = ? and user_id = ?;
 
 -- failTokens
-update device_tokens
-set state = 'failed', state_reason = ?, updated_at = ?
-where env_id = ? and token in (
-  select value
-  from json_each(?)) and state in ('active', 'unknown');
-
--- failTokens
 update devices
 set token = null, token_key = null
 where env_id = ? and token_key in (
   select value
   from json_each(?));
+
+-- failTokens
+update device_tokens
+set state = 'failed', state_reason = ?, updated_at = ?
+where env_id = ? and token in (
+  select value
+  from json_each(?)) and state in ('active', 'unknown');
 
 -- deleteToken
 delete from device_tokens

@@ -216,6 +216,20 @@ forEachPushwoosh((dialect, open) => {
     assert.equal(held.filter((one) => one.push_token_exist).length, 1);
   });
 
+  test(`${dialect}: all devices of a merged user are pushed to, and a device that registers again is, too`, async () => {
+    const target = await open();
+    const [old, now, hwid, token] = [name("old"), name("now"), name("h"), `https://push.test/${name("t")}`];
+    const register = () => target.ok("registerDevice", { hwid, userId: old, push_token: token, device_type: 11 });
+    await register();
+    const { directory } = target.engine;
+    const { id } = target.environment;
+    await directory.deleteToken(id, old, token);
+    await register();
+    assert.equal((await directory.tokens(id, old)).length, 1);
+    await target.ok("mergeUser", { oldUserId: old, newUserId: now, merge: false });
+    assert.deepEqual([await directory.tokens(id, old), (await directory.tokens(id, now)).length], [[], 1]);
+  });
+
   test(`${dialect}: many devices at once, and e-mail addresses that are not taken`, async () => {
     const target = await open();
     const user = name("user");
