@@ -27,7 +27,9 @@ export function deviceStore(db: Database): DeviceStore {
     withTokens: (environmentId, tokens) =>
       db.read(function* () {
         if (tokens.length === 0) return [];
-        const sql = `select * from devices where env_id = ? and ${among(dialect, "token_key")} and registered = 1 order by id`;
+        // In the order of an index: for one by id, SQLite reads all devices of the environment (36 ms of 100,000).
+        const sql = `select * from devices where env_id = ? and ${among(dialect, "token_key")} and registered = 1
+          order by token_key`;
         const { rows } = yield* run(text(dialect, sql, [environmentId, textList(dialect, tokens.map(tokenKeyOf))]));
         return rows.map(deviceOf);
       }),

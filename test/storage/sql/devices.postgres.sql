@@ -58,7 +58,7 @@ where env_id = $1 and id = any($2::text[]);
 select *
 from devices
 where env_id = $1 and token_key = any($2::text[]) and registered = 1
-order by id;
+order by token_key;
 
 -- ofUser
 select *

@@ -59,7 +59,7 @@ from devices
 where env_id = ? and token_key in (
   select value
   from json_each(?)) and registered = 1
-order by id;
+order by token_key;
 
 -- ofUser
 select *
