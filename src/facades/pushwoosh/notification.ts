@@ -73,10 +73,9 @@ export function readNotification(
     remotePage: fields.text("remote_page") ?? null,
     data,
     rawData,
-    users: idsOf(fields, "users"),
-    devices: idsOf(fields, "devices"),
+    ...recipientsOf(fields),
     due,
-    expiresAt: expiryOf(fields, due ?? now, now, defaultInboxDays),
+    expiresAt: expiryOf(fields, due ?? now, defaultInboxDays),
     silent,
     transactionId: transactionOf(fields),
   };
@@ -128,6 +127,8 @@ function dataOf(fields: Fields): { readonly data: JsonObject; readonly rawData: 
   const value = fields.any("data");
   if (value === undefined || value === "") return { data: {}, rawData: null };
   if (isObject(value)) return { data: value, rawData: null };
+  // In PHP an object without fields is an empty list.
+  if (Array.isArray(value)) return { data: {}, rawData: value.length === 0 ? null : JSON.stringify(value) };
   if (typeof value !== "string") throw fields.wrong("data", "Expected an object or JSON");
   let parsed: unknown = null;
   try {
@@ -139,11 +140,18 @@ function dataOf(fields: Fields): { readonly data: JsonObject; readonly rawData: 
   return isData ? { data: parsed as JsonObject, rawData: null } : { data: {}, rawData: value };
 }
 
-/** An empty list is refused: taken for no list, it would send to everybody. */
-function idsOf(fields: Fields, name: string): readonly string[] | null {
+/** Beside the other list an empty one is none; alone it is refused: taken for none, it would send to everybody. */
+function recipientsOf(fields: Fields): Pick<Notification, "users" | "devices"> {
+  const [users, devices] = [idsOf(fields, "users"), idsOf(fields, "devices")];
+  const nobody = (users ?? []).length === 0 && (devices ?? []).length === 0;
+  if (nobody && users !== null) throw fields.wrong("users", "Expected at least one");
+  if (nobody && devices !== null) throw fields.wrong("devices", "Expected at least one");
+  return { users: users?.length === 0 ? null : users, devices: devices?.length === 0 ? null : devices };
+}
+
+function idsOf(fields: Fields, name: "users" | "devices"): readonly string[] | null {
   const list = fields.list(name, MAX_RECIPIENTS);
   if (list === undefined) return null;
-  if (list.length === 0) throw fields.wrong(name, "Expected at least one");
   const ids = list.map((entry, i) => {
     const id = typeof entry === "number" ? String(entry) : entry;
     if (typeof id !== "string" || id === "") throw fields.wrong(`${name}[${i}]`, "Expected a text");
@@ -168,7 +176,7 @@ function dueOf(fields: Fields, now: Millis): Millis | null {
 }
 
 /** In whole seconds, as clients are told both ends. */
-function expiryOf(fields: Fields, sentAt: Millis, now: Millis, defaultDays: number | null): Millis | null {
+function expiryOf(fields: Fields, sentAt: Millis, defaultDays: number | null): Millis | null {
   const date = fields.text("inbox_date");
   const given = fields.integer("inbox_days");
   if (given !== undefined && (given < 1 || given > MAX_INBOX_DAYS)) {
@@ -180,7 +188,7 @@ function expiryOf(fields: Fields, sentAt: Millis, now: Millis, defaultDays: numb
   }
   const until = readMoment(date, "UTC");
   if (until === null) throw fields.wrong("inbox_date", 'Expected a date like "2026-01-31 08:30"');
-  if (until <= now) throw fields.wrong("inbox_date", "Expected a date that is still to come");
+  if (until <= sentAt) throw fields.wrong("inbox_date", "Expected a date that is still to come when it is sent");
   return until;
 }
 

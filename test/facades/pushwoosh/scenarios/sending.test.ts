@@ -153,6 +153,38 @@ forEachPushwoosh((dialect, open) => {
     assert.equal((await target.fetch(user)).messages[0]?.title, "from chrome");
   });
 
+  // PHP writes an object without fields as a list, and some senders give both lists of recipients, one of them empty.
+  test(`${dialect}: empty lists beside what is meant, and lists for data`, async () => {
+    const target = await open();
+    const [user, hwid] = [name("user"), name("hwid")];
+    await target.ok("registerDevice", { hwid });
+    await target.send({ users: [user], devices: [], data: [] });
+    await target.send({ users: [], devices: [hwid], data: [1, { a: 2 }] });
+    const [[ours], [theirs]] = [(await target.fetch(user)).messages, (await target.fetch(hwid)).messages];
+    assert.deepEqual([ours?.action_params, theirs?.action_params], ["{}", JSON.stringify({ u: '[1,{"a":2}]' })]);
+    for (const lists of [{ users: [] }, { devices: [] }, { users: [], devices: [] }]) {
+      const notifications = [{ content: "x", inbox_days: 1, ...lists }];
+      assert.equal((await target.call("createMessage", { auth: SECRET_KEY, notifications })).code, 210);
+    }
+  });
+
+  test(`${dialect}: what is shown nowhere is sent to nobody, and is no mistake`, async () => {
+    const target = await open();
+    const user = name("user");
+    await target.send({ users: [user], content: "hush", chrome_silent: 1, inbox_days: null });
+    assert.deepEqual((await target.fetch(user)).messages, []);
+  });
+
+  // It was taken, and nobody ever saw it.
+  test(`${dialect}: a message that would have left the inbox before it is sent is refused`, async () => {
+    const target = await open();
+    const at = (days: number) =>
+      new Date(target.clock.now() + days * 86_400_000).toISOString().slice(0, 16).replace("T", " ");
+    const notifications = [{ content: "x", users: ["u"], send_date: at(3), inbox_date: at(2) }];
+    const answer = await target.call("createMessage", { auth: SECRET_KEY, notifications });
+    assert.deepEqual([answer.code, answer.message.includes("inbox_date")], [210, true]);
+  });
+
   test(`${dialect}: a text in the language of the device used last`, async () => {
     const target = await open();
     const [german, french, none] = [name("de"), name("fr"), name("none")];
