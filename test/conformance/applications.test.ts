@@ -16,7 +16,7 @@ import { DEFAULT_WEBHOOK_SETTINGS } from "../../src/engine/webhooks/settings.ts"
 import { SettingsStore } from "../../src/engine/webhooks/settings-store.ts";
 import { Snapshots } from "../../src/engine/webhooks/snapshots.ts";
 import type { AppEndpointFields, ApplicationFields } from "../../src/engine/webhooks/webhooks.ts";
-import { FakeClock } from "../../src/lib/clock.ts";
+import { FakeClock, type Millis } from "../../src/lib/clock.ts";
 import { newId } from "../../src/lib/ids.ts";
 import { openVault } from "../../src/lib/vault.ts";
 import { forEachDatabase } from "./databases.ts";
@@ -58,7 +58,9 @@ function processOn(store: Store, clock: FakeClock, maxEndpoints?: number) {
   const snapshots = new Snapshots({ documents, vault, bus, clock });
   const operational = new Operational({ snapshots, spell: (id) => id.toUpperCase() });
   const cleared: AppEndpointId[] = [];
-  const appMessages: Pick<Store["appMessages"], "clearFailing"> = {
+  const noted: { failingSince: Millis | null } = { failingSince: null };
+  const appMessages: Pick<Store["appMessages"], "clearFailing" | "failingSince"> = {
+    failingSince: async () => noted.failingSince,
     clearFailing(environmentId, endpointId) {
       cleared.push(endpointId);
       return store.appMessages.clearFailing(environmentId, endpointId);
@@ -69,6 +71,7 @@ function processOn(store: Store, clock: FakeClock, maxEndpoints?: number) {
     snapshots,
     operational,
     cleared,
+    noted,
     applications: applicationsOn({ documents, bus, clock }),
     endpoints: appEndpointsOn({ documents, appMessages, vault, operational, bus, clock, maxEndpoints }),
     settings: new SettingsStore(documents, bus, clock),
@@ -617,7 +620,7 @@ forEachDatabase((name, open) => {
   // ——— what is told ———
 
   test(`${name}: changes of endpoints are told to those who listen, in their commit`, async () => {
-    const { env, applications, endpoints, store, clock } = await setUp();
+    const { env, applications, endpoints, store, clock, noted } = await setUp();
     const { id: listenerId } = await endpoints.create(env, operationsAppId(env), at("https://ops.example"));
     const app = await applications.create(env, named("a", { uid: "acme" }));
     const endpoint = await endpoints.create(env, app.id, at("https://a.example", { uid: "main" }));
@@ -626,6 +629,7 @@ forEachDatabase((name, open) => {
     await endpoints.update(env, app.id, { id }, () => ({ headers: { a: "b" } }), true);
     await endpoints.update(env, app.id, { id }, () => ({ disabled: true, uid: null }));
     await endpoints.update(env, app.id, { id }, () => ({ disabled: false }));
+    noted.failingSince = Date.UTC(2026, 0, 2);
     await endpoints.disableFailing(env, app.id, id, Date.UTC(2026, 0, 2));
     await endpoints.disableFailing(env, app.id, id, Date.UTC(2026, 0, 3));
     await endpoints.delete(env, app.id, { id });
@@ -689,7 +693,8 @@ forEachDatabase((name, open) => {
   });
 
   test(`${name}: an endpoint that is enabled again begins without a note against it`, async () => {
-    const { env, applications, endpoints, cleared } = await setUp();
+    const { env, applications, endpoints, cleared, noted } = await setUp();
+    noted.failingSince = 1;
     const { id: appId } = await applications.create(env, named("a"));
     const { id } = await endpoints.create(env, appId, at("https://a.example"));
     await endpoints.update(env, appId, { id }, () => ({ disabled: false }));
@@ -698,6 +703,21 @@ forEachDatabase((name, open) => {
     assert.deepEqual(cleared, []);
     await endpoints.update(env, appId, { id }, () => ({ disabled: false }));
     assert.deepEqual(cleared, [id]);
+  });
+
+  test(`${name}: an endpoint that was reached at the last moment is not disabled`, async () => {
+    const { env, applications, endpoints, noted } = await setUp();
+    const { id: appId } = await applications.create(env, named("a"));
+    const { id } = await endpoints.create(env, appId, at("https://a.example"));
+    // Another try succeeded after the failing one had read the note; a later one has failed again.
+    for (const since of [null, 2]) {
+      noted.failingSince = since;
+      await endpoints.disableFailing(env, appId, id, 1);
+      assert.equal((await endpoints.read(env, appId, { id }))?.disabled, false);
+    }
+    noted.failingSince = 1;
+    await endpoints.disableFailing(env, appId, id, 1);
+    assert.equal((await endpoints.read(env, appId, { id }))?.disabled, true);
   });
 
   // ——— settings ———

@@ -34,7 +34,7 @@ const MAX_ENDPOINTS = 1_000;
 export interface AppEndpointsDeps {
   /** They shout to `bus` when they are written. */
   readonly documents: DocumentStore;
-  readonly appMessages: Pick<AppMessageStore, "clearFailing">;
+  readonly appMessages: Pick<AppMessageStore, "clearFailing" | "failingSince">;
   readonly vault: Vault;
   readonly operational: Pick<Operational, "endpointTellings">;
   readonly bus: Pick<Bus, "lookNow">;
@@ -217,6 +217,8 @@ export function appEndpointsOn(deps: AppEndpointsDeps): AppEndpoints {
     async disableFailing(environmentId, appId, id, failingSince) {
       await change(environmentId, appId, id, async (before, application, now) => {
         if (before.disabled) return null;
+        // A success that came since it was read has taken it back.
+        if (failingSince !== null && (await appMessages.failingSince(environmentId, id)) !== failingSince) return null;
         const after = { ...before, disabled: true };
         const why = {
           ...(failingSince === null ? {} : { failSince: new Date(failingSince).toISOString() }),

@@ -87,7 +87,10 @@ export interface AppEndpoints {
     change: (current: AppEndpoint) => Partial<AppEndpointFields>,
     quiet?: boolean,
   ): Promise<AppEndpoint | null>;
-  /** Disables a failing endpoint and says so; nothing happens when it is disabled already. */
+  /**
+   * Disables a failing endpoint and says so; nothing happens when it is disabled already.
+   * @param failingSince as it was noted: it stays enabled when that is not noted any more. Null: it asked for it itself.
+   */
   disableFailing(
     environmentId: EnvironmentId,
     appId: AppId,
