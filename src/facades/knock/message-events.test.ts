@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Attempt, Delivery, MessageEvent } from "../../engine/model.ts";
+import { type Attempt, type Delivery, type MessageEvent, NO_CONTENT } from "../../engine/model.ts";
 import type { MessageRecord } from "../../engine/ports.ts";
 import { newId } from "../../lib/ids.ts";
 import { deliveryLogs, historyOf } from "./message-events.ts";
@@ -16,6 +16,7 @@ function mail(over: Partial<Delivery> = {}): Delivery {
     state: "pending",
     attempts: 0,
     provider: "smtp",
+    content: NO_CONTENT,
     createdAt: AT,
   };
   return { ...base, sentAt: null, deliveredAt: null, error: null, ...over } as Delivery;
@@ -112,7 +113,7 @@ test("tries are logged, newest first, with what was answered; an inbox has none"
   assert.deepEqual(
     deliveryLogs(delivery, record).map(({ response, service_name }) => [service_name, response]),
     [
-      ["smtp", { status: 200, headers: {}, body: null }],
+      ["smtp", { status: 200, headers: {}, body: "" }],
       ["smtp", { status: 450, headers: {}, body: "450 later" }],
     ],
   );

@@ -72,7 +72,8 @@ export const messageRoutes: Routes = (app, knock) => {
   app.get("/messages/:message_id/delivery_logs", SECRET, async (request) => {
     const asked = pageOf(queryOf(request), "ml");
     const { delivery, record } = await recordOf(knock, request);
-    const page = sliceOf(deliveryLogs(delivery, record), asked, ({ id }) => id as string);
+    const logs = deliveryLogs(engine.workflows.opened(delivery), record);
+    const page = sliceOf(logs, asked, ({ id }) => id as string);
     return itemsOf(asked, page, page.items, ({ id }) => id as string);
   });
 
