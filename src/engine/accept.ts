@@ -4,10 +4,21 @@ import { TimeSlice } from "../lib/time-slice.ts";
 import { TurnBatcher } from "../lib/turn-batcher.ts";
 import type { Delivery, EnvironmentId, InboxItem, MessageId, Request, RequestId, SendSpec } from "./model.ts";
 import { type PlanningDeps, planMessage, requestContext } from "./plan.ts";
-import type { Acceptance, Accepted, Bus, InboxEvent, Planned, RecipientFacts, Store, StoredAnswer } from "./ports.ts";
+import type {
+  Acceptance,
+  Accepted,
+  Bus,
+  InboxEvent,
+  Planned,
+  RecipientFacts,
+  Store,
+  StoredAnswer,
+  TenantChange,
+} from "./ports.ts";
 import { isUnavailable, Refusal } from "./refusal.ts";
 import type { Target } from "./target.ts";
 import { targetOfUser } from "./target.ts";
+import { TENANT } from "./templates.ts";
 import { type PartyRef, partyKey } from "./workflow/model.ts";
 import { partiesOf, type TriggerSurroundings } from "./workflow/plan-run.ts";
 import type { PartyFacts } from "./workflow/ports.ts";
@@ -27,6 +38,7 @@ interface Call {
   readonly request: Request;
   readonly targets: readonly Target[];
   readonly idempotency: Acceptance["idempotency"];
+  readonly tenants: readonly TenantChange[];
 }
 
 /** What is known of those whom the calls of a turn are about. An Error for whom the database cannot look up. */
@@ -62,12 +74,13 @@ export class Acceptor {
     this.#batcher = new TurnBatcher((calls) => this.#acceptAll(calls), limits.maxBatch);
   }
 
-  /** See `Engine.send`. */
+  /** See `Engine.send`. @param tenants are changed in the same commit, and seen so by what is planned in it. */
   async send(
     environmentId: EnvironmentId,
     spec: SendSpec,
     idempotency: { readonly scope: string; readonly key: string; readonly expiresAt: number } | null,
     answer: (requestId: RequestId) => StoredAnswer,
+    tenants: readonly TenantChange[] = [],
   ): Promise<StoredAnswer> {
     const now = this.#deps.clock.now();
     const id = newId("req", now);
@@ -92,6 +105,7 @@ export class Acceptor {
       request,
       targets,
       idempotency: idempotency === null ? null : { ...idempotency, answer: own },
+      tenants,
     });
     if (accepted instanceof Error) throw accepted;
     if (accepted.kind === "busy") throw new Refusal("busy", "a request with this idempotency key is still under way");
@@ -125,7 +139,7 @@ export class Acceptor {
 
   /** A request that cannot be planned fails alone; those that came in the same turn go on. */
   async #plan(call: Call, facts: TurnFacts): Promise<Acceptance | Error> {
-    const { request, targets } = call;
+    const { request, targets, idempotency, tenants } = call;
     try {
       const planned: Planned[] = [];
       if (targets.length > 0) {
@@ -133,13 +147,13 @@ export class Acceptor {
         const slice = new TimeSlice(INLINE_PLANNING_MS);
         for (const target of targets) {
           if (planned.length > 0 && slice.over) {
-            return { request: { ...request, state: "expanding" }, planned: [], idempotency: call.idempotency };
+            return { request: { ...request, state: "expanding" }, planned: [], idempotency, tenants };
           }
           const id: MessageId = targets.length === 1 ? withPrefix("msg", request.id) : newId("msg", request.createdAt);
           planned.push(await plan(target, id));
         }
       }
-      return { request, planned, idempotency: call.idempotency };
+      return { request, planned, idempotency, tenants };
     } catch (error) {
       return error instanceof Error ? error : new Error("planning failed", { cause: error });
     }
@@ -154,8 +168,8 @@ export class Acceptor {
     };
   }
 
-  async #planRuns({ request, targets }: Call, facts: TurnFacts): Promise<PlanOne> {
-    const context = await this.#runs.contextInTurn(request, facts.surroundings);
+  async #planRuns({ request, targets, tenants }: Call, facts: TurnFacts): Promise<PlanOne> {
+    const context = await this.#runs.contextInTurn(request, facts.surroundings, tenants);
     const parties = new Map<string, PartyFacts>();
     for (const party of partiesOf(request, targets)) {
       const known = facts.parties.get(`${request.environmentId} ${partyKey(party)}`);
@@ -167,6 +181,10 @@ export class Acceptor {
 
   #tell(acceptances: readonly Acceptance[]): void {
     const planned = acceptances.flatMap((acceptance) => acceptance.planned);
+    const changing = acceptances.filter(({ tenants = [] }) => tenants.length > 0);
+    for (const environmentId of new Set(changing.map(({ request }) => request.environmentId))) {
+      this.#bus.changed(environmentId, TENANT);
+    }
     tellPlanned(this.#bus, planned);
     if (acceptances.some((acceptance) => acceptance.request.state === "expanding")) this.#bus.lookNow("requests");
     if (!this.#log.isLevelEnabled("info")) return;

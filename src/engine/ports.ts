@@ -36,6 +36,7 @@ import type {
   Subscription,
   User,
 } from "./model.ts";
+import type { TenantBody } from "./templates.ts";
 import type { AppAcceptance, AppMessageStore, EndpointSettlement, TaskStore } from "./webhooks/ports.ts";
 import type { HappeningNote, PartyRef, Run } from "./workflow/model.ts";
 import type { HappeningStore, PartyStore, RunStore, ScheduleStore } from "./workflow/ports.ts";
@@ -71,6 +72,18 @@ export interface Acceptance {
     readonly expiresAt: Millis;
     readonly answer: StoredAnswer;
   } | null;
+  /** What becomes of tenants that the request names, in the same commit. */
+  readonly tenants?: readonly TenantChange[];
+}
+
+/**
+ * What is to become of a tenant, as part of a commit of something else: decided there, under a lock on its document.
+ * Whoever had it committed tells the bus.
+ */
+export interface TenantChange {
+  readonly id: string;
+  /** Gets null for one that is not there; what it returns has the same parent, and null leaves it alone. Pure. */
+  readonly change: (old: TenantBody | null) => TenantBody | null;
 }
 
 /** The answer that is given again to every call with the same idempotency key. */

@@ -163,7 +163,7 @@ export function startEngine(options: EngineOptions): RunningEngine {
       tryNow: (delivery, leaseUntil) => dispatcher.tryNow(delivery, leaseUntil),
       throttledSince: (endpointId) => dispatcher.lanes.throttledSince(endpointId),
     }),
-    workflows: workflows.facing(send),
+    workflows: workflows.facing((...args) => acceptor.send(...args)),
     dispatcher,
     send,
     cancel: async (environmentId, id) => {

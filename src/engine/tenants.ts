@@ -1,12 +1,13 @@
 /**
  * Changing tenants so that their hierarchy stays whole: a parent exists, and no chain of parents is a circle. A tenant is
- * one document among others, so every write names the versions it has seen, and one that loses a race is done again.
+ * one document among others, so a write names the versions it has seen, and one that loses a race is done again. What is
+ * only said of a tenant changes under a lock, in the commit of what said it (`TenantChange`), and leaves its parent alone.
  * Whoever hangs a tenant below another also writes that other, unchanged: deleting it at that moment then loses.
  */
 import type { Clock } from "../lib/clock.ts";
-import type { JsonObject } from "../lib/json.ts";
+import { deepMerge, type JsonObject } from "../lib/json.ts";
 import type { Document, EnvironmentId } from "./model.ts";
-import type { DirectoryStore, DocumentStore, DocumentWrite, Page } from "./ports.ts";
+import type { DirectoryStore, DocumentStore, DocumentWrite, Page, TenantChange } from "./ports.ts";
 import { Refusal } from "./refusal.ts";
 import { TENANT, type TenantBody } from "./templates.ts";
 
@@ -40,35 +41,34 @@ export async function untilWritten<T>(attempt: () => Promise<T | null>): Promise
   throw new Refusal("busy", "Others are changing the same tenants; try again", { retryAfterMs: 250 });
 }
 
-/**
- * Makes or changes tenants, all in one commit.
- * @param change gets null for one that is not there; what it returns has the same parent. May be called several times.
- *   Null leaves the tenant as it is.
- * @returns each as it is afterwards, in order; null for one that is not there and was not made.
- */
-export async function writeTenants(
-  { documents, clock }: TenantDeps,
+/** Those that would change anything: a tenant that is only named, and is there, need not be locked in a commit. */
+export async function changesThatMatter(
+  documents: Pick<DocumentStore, "readMany">,
   environmentId: EnvironmentId,
-  ids: readonly string[],
-  change: (id: string, old: TenantBody | null) => TenantBody | null,
-): Promise<readonly (Document | null)[]> {
-  const distinct = [...new Set(ids)];
-  const written = await untilWritten(async () => {
-    const old = await documents.readMany(environmentId, distinct.map(keyOf));
-    const now = clock.now();
-    const writes: DocumentWrite[] = [];
-    const made = old.map((document, i): Document | null => {
-      const id = distinct[i] as string;
-      const body = change(id, document === null ? null : (document.body as unknown as TenantBody));
-      if (body === null) return document;
-      const plain = body as unknown as JsonObject;
-      writes.push({ kind: TENANT, id, body: plain, expect: document?.version ?? "absent" });
-      return { kind: TENANT, id, body: plain, version: 0, createdAt: document?.createdAt ?? now, updatedAt: now };
-    });
-    if (writes.length > 0 && (await documents.write(environmentId, writes, now)) === null) return null;
-    return new Map(distinct.map((id, i) => [id, made[i] ?? null]));
-  });
-  return ids.map((id) => written.get(id) ?? null);
+  changes: readonly TenantChange[],
+): Promise<readonly TenantChange[]> {
+  if (changes.length === 0) return changes;
+  const found = await documents.readMany(
+    environmentId,
+    changes.map(({ id }) => keyOf(id)),
+  );
+  return changes.filter(({ change }, i) => change((found[i]?.body ?? null) as TenantBody | null) !== null);
+}
+
+/** Properties merged deeply into a tenant; name and settings have their own places in its document. */
+export function tenantMerge(id: string, { name, settings, ...more }: JsonObject): TenantChange {
+  return {
+    id,
+    change: (old) => {
+      const body = old ?? BLANK_TENANT;
+      return {
+        ...body,
+        name: typeof name === "string" ? name : body.name,
+        properties: deepMerge(body.properties, more),
+        extra: settings === undefined ? body.extra : deepMerge(body.extra, { settings }),
+      };
+    },
+  };
 }
 
 /** Deletes tenants with their memberships. Those below them lose their parent. @returns for each whether it was there. */

@@ -17,6 +17,7 @@ import { requireDocument, writeDocuments } from "./party-documents.ts";
 import { isStorable, PARTY_COLUMNS, partyValues, requireParty } from "./party-keys.ts";
 import { mergeProperties, type PropertyUpdate } from "./party-properties.ts";
 import type { RowOf } from "./schema.ts";
+import { changeTenants } from "./tenant-changes.ts";
 import { decodeJson, decodeObject, text } from "./text.ts";
 import { userOf } from "./users.ts";
 import { pageInTime, walkingInTime } from "./walk-in-time.ts";
@@ -35,8 +36,8 @@ export function partyStore(db: Database): Pick<PartyStore, PartyMethods> {
       return db.read(() => factsOf(dialect, environmentId, parties));
     },
 
-    async write(environmentId, writes, at) {
-      if (writes.length === 0) return [];
+    async write(environmentId, writes, at, tenants = []) {
+      if (writes.length === 0 && tenants.length === 0) return [];
       const updates: PropertyUpdate[] = [];
       for (const { party, properties } of writes) {
         requireParty("party", party);
@@ -47,8 +48,9 @@ export function partyStore(db: Database): Pick<PartyStore, PartyMethods> {
       return db.write(function* () {
         yield* mergeProperties(dialect, environmentId, updates, at, true);
         yield* writeDocuments(dialect, environmentId, documents, at);
+        yield* changeTenants(dialect, environmentId, tenants, at);
         const parties = writes.map(({ party }) => party);
-        return yield* factsOf(dialect, environmentId, parties);
+        return parties.length === 0 ? [] : yield* factsOf(dialect, environmentId, parties);
       });
     },
 

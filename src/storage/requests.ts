@@ -13,6 +13,7 @@ import type { Database, Operation } from "./database.ts";
 import { insertPlanned } from "./planned.ts";
 import { REQUEST_COLUMNS, RETURN_REQUEST, requestOf, requestValues, SELECT_REQUEST } from "./rows.ts";
 import { type KeyTaker, takeKeys } from "./taken-keys.ts";
+import { changeTenants } from "./tenant-changes.ts";
 import { byCodePoints, text } from "./text.ts";
 
 type RequestMethods = Pick<PipelineStore, "accept" | "claimRequests" | "commitPage">;
@@ -61,6 +62,7 @@ export function requestStore(db: Database): RequestMethods {
     const results = batch.map((_, i) => keys?.[i]?.result ?? ACCEPTED);
     const fresh = keys === null ? batch : batch.filter((_, i) => results[i]?.kind === "accepted");
     if (fresh.length > 0) {
+      yield* changeNamedTenants(fresh);
       yield {
         kind: "insert",
         table: "requests",
@@ -71,6 +73,17 @@ export function requestStore(db: Database): RequestMethods {
       yield* insertPlanned(db.dialect, all);
     }
     return results;
+  }
+
+  function* changeNamedTenants(fresh: readonly Acceptance[]): Operation<void> {
+    const naming = fresh.filter(({ tenants = [] }) => tenants.length > 0);
+    if (naming.length === 0) return;
+    const byEnvironment = Map.groupBy(naming, ({ request }) => request.environmentId as string);
+    for (const [environmentId, of] of [...byEnvironment].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      const at = Math.max(...of.map(({ request }) => request.createdAt));
+      const changes = of.flatMap(({ tenants = [] }) => tenants);
+      yield* changeTenants(db.dialect, environmentId, changes, at);
+    }
   }
 }
 

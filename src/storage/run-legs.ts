@@ -16,6 +16,7 @@ import { mergeProperties } from "./party-properties.ts";
 import { insertDeliveries, markInInbox } from "./planned.ts";
 import { REQUEST_COLUMNS, requestValues, runRecordValues } from "./rows.ts";
 import { runStateText } from "./run-rows.ts";
+import { changeTenants } from "./tenant-changes.ts";
 import { among, lockingRows, storable, text, textList } from "./text.ts";
 
 const KEY = { env_id: "text", message_id: "text" } as const;
@@ -82,7 +83,7 @@ export function* commitLegs(
   yield* batches.write();
   yield* writeRuns(decided, batches);
   yield* writeMessages(dialect, decided);
-  yield* writeProperties(dialect, decided);
+  yield* writeParties(dialect, decided);
   yield* noteLegs(
     dialect,
     decided.map(({ leg: { run, deliveries }, next }) => ({ run, deliveries, next })),
@@ -201,8 +202,8 @@ function endOf({ log, status }: RunRecord): Value[] {
   return ["undeliverable", "failed", typeof error === "string" ? storable(error) : null, null];
 }
 
-function* writeProperties(dialect: Dialect, decided: readonly Decided[]): Operation<void> {
-  const updating = decided.filter(({ leg }) => leg.updates.length > 0);
+function* writeParties(dialect: Dialect, decided: readonly Decided[]): Operation<void> {
+  const updating = decided.filter(({ leg }) => leg.updates.length > 0 || leg.tenants.length > 0);
   const byEnvironment = Map.groupBy(updating, ({ leg }) => leg.run.environmentId as string);
   for (const [environmentId, of] of [...byEnvironment].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const at = Math.max(...of.map(({ leg, next }) => next.record.log.at(-1)?.at ?? leg.run.dueAt));
@@ -210,6 +211,12 @@ function* writeProperties(dialect: Dialect, decided: readonly Decided[]): Operat
       dialect,
       environmentId,
       of.flatMap(({ leg }) => leg.updates),
+      at,
+    );
+    yield* changeTenants(
+      dialect,
+      environmentId,
+      of.flatMap(({ leg }) => leg.tenants),
       at,
     );
   }

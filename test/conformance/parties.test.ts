@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Page } from "../../src/engine/ports.ts";
+import type { Page, TenantChange } from "../../src/engine/ports.ts";
 import { Refusal } from "../../src/engine/refusal.ts";
+import { TENANT, type TenantBody } from "../../src/engine/templates.ts";
 import { keyInTime, type PartyRef, partyKey, TENANTS, USERS } from "../../src/engine/workflow/model.ts";
 import type { PartyWrite, Walk } from "../../src/engine/workflow/ports.ts";
 import { deepMerge, type JsonObject } from "../../src/lib/json.ts";
@@ -40,6 +41,8 @@ const ODD_TEXTS = {
 const user = (id: string): PartyRef => ({ collection: USERS, id });
 const object = (id: string, collection = "projects"): PartyRef => ({ collection, id });
 
+const BLANK: TenantBody = { name: "", parentId: null, brandId: null, properties: {}, userProfile: {}, extra: {} };
+
 function aWrite(party: PartyRef, properties: JsonObject | null, documents: PartyWrite["documents"] = []): PartyWrite {
   return { party, properties, documents };
 }
@@ -61,6 +64,39 @@ async function walked<T>(read: (walk: Walk) => Promise<Page<T>>, limit: number, 
 const isInvalid = (error: unknown): boolean => error instanceof Refusal && error.code === "invalid";
 
 forEachDatabase((name, open) => {
+  test(`${name}: tenants change with parties or not at all, one change after the other`, async () => {
+    const store = await open();
+    const env = newEnvironmentId();
+    const read = async () => await store.documents.read(env, TENANT, "acme");
+    const saying = (text: string): TenantChange => ({
+      id: "acme",
+      change: (old) => ({ ...(old ?? BLANK), name: `${old?.name ?? ""}${text}` }),
+    });
+    const ann = { party: user("ann"), properties: { a: 1 }, documents: [] };
+    const bad = { ...ann, party: user("a\0") };
+    await assert.rejects(store.parties.write(env, [ann, bad], T0, [saying("a")]), Refusal);
+    assert.equal(await read(), null);
+    await store.parties.write(env, [ann], T0, [saying("a"), saying("b"), { id: "none", change: () => null }]);
+    assert.deepEqual(await read(), {
+      kind: TENANT,
+      id: "acme",
+      body: { ...BLANK, name: "ab" },
+      version: 1,
+      createdAt: T0,
+      updatedAt: T0,
+    });
+    const many = Array.from({ length: 20 }, () => store.parties.write(env, [], T0 + 1, [saying("c")]));
+    const fresh = Array.from({ length: 20 }, () => {
+      const change = { ...saying("d"), id: "fresh" };
+      return store.parties.write(env, [], T0, [change]);
+    });
+    await Promise.all([...many, ...fresh]);
+    const after = await read();
+    assert.deepEqual([after?.body.name, after?.version, after?.updatedAt], [`ab${"c".repeat(20)}`, 21, T0 + 1]);
+    assert.equal((await store.documents.read(env, TENANT, "fresh"))?.body.name, "d".repeat(20));
+    assert.equal(await store.documents.read(env, TENANT, "none"), null);
+  });
+
   test(`${name}: facts of parties of all kinds come in the order asked for, the unknown ones empty`, async () => {
     const { parties, directory } = await open();
     const env = newEnvironmentId();

@@ -102,7 +102,7 @@ export const waiting = (
 
 export function aLeg(run: Run, over: Partial<Leg> = {}): Leg {
   const next = over.gate === undefined || over.gate === null ? ended() : null;
-  return { run, deliveries: [], closes: null, requests: [], updates: [], gate: null, next, ...over };
+  return { run, deliveries: [], closes: null, requests: [], updates: [], tenants: [], gate: null, next, ...over };
 }
 
 export function anActivity(run: Run, data: JsonObject = {}, actor: PartyRef | null = null): Activity {

@@ -3,7 +3,8 @@
  * after the other, always the same: what it makes the stores say is compared with test/storage/sql/.
  */
 import type { ApiKey, Delivery, DeviceToken, EnvironmentId } from "../../src/engine/model.ts";
-import type { Acceptance, Settlement } from "../../src/engine/ports.ts";
+import type { Acceptance, Settlement, TenantChange } from "../../src/engine/ports.ts";
+import type { TenantBody } from "../../src/engine/templates.ts";
 import type { AppAcceptance, Walk } from "../../src/engine/webhooks/ports.ts";
 import {
   KNOCK_WEBHOOK,
@@ -79,6 +80,8 @@ import {
 const LATER = T0 + 10_000_000;
 const HELD = LATER + 1000;
 const ALL = 1000;
+const BLANK: TenantBody = { name: "", parentId: null, brandId: null, properties: {}, userProfile: {}, extra: {} };
+const renaming: TenantChange = { id: "acme", change: (old) => ({ ...(old ?? BLANK), name: "Acme" }) };
 /** One more than storage removes of a tenant's members in one commit. */
 const MANY_MEMBERS = 5001;
 /** One more than goes with its batch in one commit. */
@@ -288,7 +291,8 @@ async function parties(stores: Stores): Promise<void> {
   const remove = { kind: "preferences", name: "default", body: null } as const;
   const properties = { name: "A" };
   await store.write(env, [{ party: ann, properties, documents: [change, remove] }], T0);
-  await store.write(env, [{ party: project, properties, documents: [] }], T0);
+  await store.write(env, [{ party: project, properties, documents: [] }], T0, [renaming]);
+  await store.write(env, [], T0, [renaming]);
   await store.facts(env, [ann, project]);
   for (const walk of [{ limit: 10 }, { before: keyInTime(T0, "a"), limit: 10 }, both]) {
     await store.users(env, walk);
@@ -452,6 +456,7 @@ function tagged(env: EnvironmentId): ReturnType<typeof inboxSend> {
 async function requests({ requests: store }: Stores): Promise<void> {
   const env = newEnvironmentId();
   await store.accept([inboxSend(env, "ann"), tagged(env), mailSend(env)]);
+  await store.accept([{ ...inboxSend(env, "ann"), tenants: [renaming] }]);
   const keyed = (): Acceptance => ({
     ...inboxSend(env, "ann"),
     idempotency: { scope: "send", key: "k", expiresAt: LATER, answer: { status: 202, body: "" } },
@@ -775,6 +780,7 @@ async function runs({ runs: store, requests: pipeline }: Stores, { requests: { a
       { party: ANN, properties: { a: 1 } },
       { party: { collection: "projects", id: "p" }, properties: { a: 1 } },
     ],
+    tenants: [renaming],
   };
   await store.commit([aLeg(run, { ...leg, next: waiting(T0) })], HELD);
   await accept([aTrigger(env)]);

@@ -8,6 +8,8 @@ import { FakeClock } from "../../lib/clock.ts";
 import { newId } from "../../lib/ids.ts";
 import type { Store } from "../ports.ts";
 import { Refusal } from "../refusal.ts";
+import { TENANT, type TenantBody } from "../templates.ts";
+import { BLANK_TENANT, tenantMerge } from "../tenants.ts";
 import { type ScheduleId, type Step, USERS } from "./model.ts";
 import type { RunStore, ScheduleStore } from "./ports.ts";
 import type { ScheduleDraft } from "./workflows.ts";
@@ -34,6 +36,10 @@ function drafted(workflow: string): Omit<ScheduleDraft, "repeats" | "scheduledAt
 
 async function itemsOf(world: WorkflowEngine, userId = "ann"): Promise<number> {
   return (await world.inbox(userId)).length;
+}
+
+async function bodiesOf(world: WorkflowEngine): Promise<(string | undefined)[]> {
+  return (await world.inbox("ann")).map(({ content }) => content.body);
 }
 
 forEachDatabase((dialect, open) => {
@@ -83,6 +89,65 @@ forEachDatabase((dialect, open) => {
       await world.pass(600_000);
       await world.pass(LEASE_MS);
       assert.equal(await itemsOf(world), 2);
+    } finally {
+      await world.close();
+    }
+  });
+
+  test(`${dialect}: a step that changes a tenant does so once, though its process dies before the commit`, async () => {
+    let crashes = 1;
+    const world = await newWorld(
+      withRuns((runs) => ({
+        commit: (...args) =>
+          args[0].some(({ run }) => run.state.place.join() === "1") && crashes-- > 0
+            ? Promise.reject(new Refusal("unavailable", "gone"))
+            : runs.commit(...args),
+      })),
+    );
+    try {
+      await world.identify("ann");
+      const change = (count: string): Step => {
+        return { type: "update_tenant", ref: "count", settings: { update_properties: { count } } };
+      };
+      await world.put("count", [delay, change("{{ tenant.count }}x"), inApp("feed", "{{ tenant.count }}")]);
+      await world.trigger("count", { tenantId: "acme", tenants: [tenantMerge("acme", { count: "0" })] });
+      await world.pass(600_000);
+      await world.pass(LEASE_MS);
+      assert.deepEqual(await bodiesOf(world), ["0x"]);
+    } finally {
+      await world.close();
+    }
+  });
+
+  test(`${dialect}: a trigger that is not accepted leaves the tenant that it was given alone`, async () => {
+    let refuses = true;
+    const world = await newWorld((store) => ({
+      ...store,
+      pipeline: {
+        ...store.pipeline,
+        accept: (batch) =>
+          refuses ? Promise.reject(new Refusal("unavailable", "gone")) : store.pipeline.accept(batch),
+      },
+    }));
+    try {
+      await world.identify("ann");
+      await world.put("hello", [inApp("feed", "{{ tenant.name }}, {{ tenant.city }}")]);
+      const trigger = (name: string) =>
+        world.trigger("hello", { tenantId: "acme", tenants: [tenantMerge("acme", { name, city: "Ulm" })] });
+      await assert.rejects(trigger("Acme"), { code: "unavailable" });
+      assert.equal(await world.engine.documents.read(world.env, TENANT, "acme"), null);
+      refuses = false;
+      await trigger("Acme");
+      // Others come in the same turn, and each sees what it said.
+      await Promise.all([trigger("Acme Inc"), trigger("ACME")]);
+      await world.trigger("hello", { tenantId: "acme" });
+      const seen = (await bodiesOf(world)).toReversed();
+      assert.deepEqual(seen, ["Acme, Ulm", "Acme Inc, Ulm", "ACME, Ulm", "ACME, Ulm"]);
+      const named = { id: "acme", change: (old: TenantBody | null) => (old === null ? BLANK_TENANT : null) };
+      const version = async () => (await world.engine.documents.read(world.env, TENANT, "acme"))?.version;
+      const before = await version();
+      await world.trigger("hello", { tenantId: "acme", tenants: [named] });
+      assert.equal(await version(), before, "a tenant that is only named is not written");
     } finally {
       await world.close();
     }

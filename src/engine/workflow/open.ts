@@ -2,13 +2,13 @@
 import type { Logger } from "pino";
 import type { Clock, Millis } from "../../lib/clock.ts";
 import { newId } from "../../lib/ids.ts";
-import { deepMerge } from "../../lib/json.ts";
 import type { EnvironmentId, MessageId, Provider, RequestId, SendSpec } from "../model.ts";
 import type { TrackingLinks } from "../plan.ts";
-import type { Bus, DocumentStore, ProviderKind, Store, StoredAnswer } from "../ports.ts";
+import type { Bus, DocumentStore, ProviderKind, Store, StoredAnswer, TenantChange } from "../ports.ts";
 import { Refusal } from "../refusal.ts";
 import { changeDeliverySecrets, mayHoldSecrets } from "../secrets.ts";
-import { BLANK_TENANT, writeTenants } from "../tenants.ts";
+import { TENANT } from "../templates.ts";
+import { changesThatMatter } from "../tenants.ts";
 import type { Vault } from "../webhooks/webhooks.ts";
 import { prepare, WorkflowCatalog } from "./catalog.ts";
 import { preferencesOf } from "./consent.ts";
@@ -20,7 +20,6 @@ import { RunPlanner, type RunPlannerDeps } from "./run-planner.ts";
 import { Runner } from "./runner.ts";
 import { ScheduleRunner } from "./schedule-runner.ts";
 import { scheduling } from "./scheduling.ts";
-import type { PartyUpdate } from "./step.ts";
 import { atTheStart } from "./walk.ts";
 import { describePlainly, factsOf, tenantFacts } from "./who.ts";
 import type { ImaginedRun, StepChannel, Workflows } from "./workflows.ts";
@@ -60,6 +59,7 @@ export type Send = (
   spec: SendSpec,
   idempotency: { readonly scope: string; readonly key: string; readonly expiresAt: Millis } | null,
   answer: (requestId: RequestId) => StoredAnswer,
+  tenants: readonly TenantChange[],
 ) => Promise<StoredAnswer>;
 
 /** Work of the dispatcher. */
@@ -101,9 +101,7 @@ export function openWorkflows(options: WorkflowOptions, deps: WorkflowDeps): Ope
     report: (error, run, step) => log.error({ err: error, messageId: run.messageId, step: step.ref }, "step.failed"),
     reportPlanning: report,
   };
-  const updateTenant = (environmentId: EnvironmentId, update: PartyUpdate): Promise<void> =>
-    mergeIntoTenant(documents, clock, environmentId, update);
-  const runs = new Runner({ ...planning, store, bus, log, leaseMs, updateTenant });
+  const runs = new Runner({ ...planning, store, bus, log, leaseMs });
   const of = { schedules: store.schedules, parties: store.parties, bus, clock, accountTimezone };
   const schedules = new ScheduleRunner({ ...of, catalog, log, leaseMs });
 
@@ -114,6 +112,12 @@ export function openWorkflows(options: WorkflowOptions, deps: WorkflowDeps): Ope
     runs: store.runs,
     parties: {
       ...store.parties,
+      async write(environmentId, writes, at, tenants = []) {
+        const matter = await changesThatMatter(documents, environmentId, tenants);
+        const written = await store.parties.write(environmentId, writes, at, matter);
+        if (matter.length > 0) bus.changed(environmentId, TENANT);
+        return written;
+      },
       async mergeUsers(...args) {
         await store.parties.mergeUsers(...args);
         // What was under way for the one who is gone was given up, and is due at once.
@@ -134,7 +138,8 @@ export function openWorkflows(options: WorkflowOptions, deps: WorkflowDeps): Ope
       if (!found.active) {
         throw new Refusal("conflict", `the workflow ${trigger.key} is switched off`, { field: "workflow" });
       }
-      return await send(environmentId, specOf(found, trigger, 0), idempotency, answer);
+      const tenants = await changesThatMatter(documents, environmentId, trigger.tenants ?? []);
+      return await send(environmentId, specOf(found, trigger, 0), idempotency, answer, tenants);
     },
     async cancel(environmentId, key, cancellationKey, recipients) {
       const now = clock.now();
@@ -214,23 +219,4 @@ export function openWorkflows(options: WorkflowOptions, deps: WorkflowDeps): Ope
   }
 
   return { planner: new RunPlanner(planning), work: { runs, schedules }, channels, facing };
-}
-
-/** Tenants are documents, which Courier's facade shares; name and settings have their own places there. */
-async function mergeIntoTenant(
-  documents: DocumentStore,
-  clock: Clock,
-  environmentId: EnvironmentId,
-  { party, properties }: PartyUpdate,
-): Promise<void> {
-  const { name, settings, ...more } = properties;
-  await writeTenants({ documents, clock }, environmentId, [party.id], (_, old) => {
-    const body = old ?? BLANK_TENANT;
-    return {
-      ...body,
-      name: typeof name === "string" ? name : body.name,
-      properties: deepMerge(body.properties, more),
-      extra: settings === undefined ? body.extra : deepMerge(body.extra, { settings }),
-    };
-  });
 }

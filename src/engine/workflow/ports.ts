@@ -15,7 +15,7 @@ import type {
   Request,
   User,
 } from "../model.ts";
-import type { Page, PageQuery, Planned, RecipientFacts } from "../ports.ts";
+import type { Page, PageQuery, Planned, RecipientFacts, TenantChange } from "../ports.ts";
 import type {
   Activity,
   AudienceMember,
@@ -105,8 +105,9 @@ export interface Leg {
   readonly closes: { readonly batchId: BatchId; readonly version: number } | null;
   /** Requests that the run made (trigger_workflow), to be expanded. */
   readonly requests: readonly Request[];
-  /** Properties to merge deeply into parties; they are created where they are not there. */
+  /** Properties to merge deeply into users and objects; they are created where they are not there. */
   readonly updates: readonly { readonly party: PartyRef; readonly properties: JsonObject }[];
+  readonly tenants: readonly TenantChange[];
   /** `gate` decides what is next; otherwise `next` is it. */
   readonly gate: Gate | null;
   readonly next: RunNext | null;
@@ -148,7 +149,7 @@ export interface RunStore {
   /**
    * Commits legs, each written only while its run is still under `leaseUntil`. With a leg: its deliveries are inserted
    * (inbox counts included), its message's `run` record is replaced and its state raised to what the deliveries make of
-   * it (never lowered; `sentAt`/`deliveredAt` set at the first), its requests are inserted, its updates merged, its gate
+   * it (never lowered; `sentAt`/`deliveredAt` set at the first), its requests are inserted, its updates merged, its tenants changed, its gate
    * decided, its batch closed. A run that ends loses its row; if its message then has no delivery, that ends, too, as
    * `canceled`, `undeliverable` (the log has an error) or `filtered`. A carrier that goes on without closing its batch
    * takes it along. Parties of `updates` have been checked: one that cannot be stored rejects the whole call.
@@ -283,8 +284,13 @@ export interface PartyFacts {
 export interface PartyStore {
   /** In the order of `parties`. Users and objects; tenants are read from their documents, not here. */
   facts(environmentId: EnvironmentId, parties: readonly PartyRef[]): Promise<readonly PartyFacts[]>;
-  /** All in one commit, in order. @returns each as it is afterwards. */
-  write(environmentId: EnvironmentId, writes: readonly PartyWrite[], at: Millis): Promise<readonly PartyFacts[]>;
+  /** All in one commit, in order, with changes of tenants. @returns each of `writes` as it is afterwards. */
+  write(
+    environmentId: EnvironmentId,
+    writes: readonly PartyWrite[],
+    at: Millis,
+    tenants?: readonly TenantChange[],
+  ): Promise<readonly PartyFacts[]>;
   /** By creation, newest first. */
   users(environmentId: EnvironmentId, walk: Walk): Promise<Page<User>>;
   objects(environmentId: EnvironmentId, collection: string, walk: Walk): Promise<Page<PartyObject>>;

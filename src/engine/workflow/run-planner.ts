@@ -3,7 +3,7 @@ import { newId } from "../../lib/ids.ts";
 import { TimeSlice } from "../../lib/time-slice.ts";
 import { lookUpAll } from "../accept.ts";
 import type { EnvironmentId, MessageId, Request } from "../model.ts";
-import type { Planned, Store } from "../ports.ts";
+import type { Planned, Store, TenantChange } from "../ports.ts";
 import type { Target } from "../target.ts";
 import { type PartyRef, partyKey } from "./model.ts";
 import {
@@ -21,8 +21,7 @@ import {
 } from "./plan-run.ts";
 import type { PartyFacts } from "./ports.ts";
 import { type SubscriberPage, subscriberPage } from "./recipients.ts";
-
-import { factsOf } from "./who.ts";
+import { factsOf, tenantFacts } from "./who.ts";
 
 export interface RunPlannerDeps extends PlanRunDeps {
   readonly store: Pick<Store, "parties" | "messages">;
@@ -41,15 +40,26 @@ export class RunPlanner {
     return triggerContext(request, this.#deps);
   }
 
-  /** The same for requests that come in one turn. @param known of the turn; added to. */
-  async contextInTurn(request: Request, known: Map<string, TriggerSurroundings>): Promise<TriggerContext> {
+  /**
+   * The same for requests that come in one turn.
+   * @param known of the turn; added to. @param tenants are changed in the commit that is planned for.
+   */
+  async contextInTurn(
+    request: Request,
+    known: Map<string, TriggerSurroundings>,
+    tenants: readonly TenantChange[],
+  ): Promise<TriggerContext> {
     const key = surroundingsKey(request);
     let surroundings = known.get(key);
     if (surroundings === undefined) {
       surroundings = await triggerSurroundings(request, this.#deps);
       known.set(key, surroundings);
     }
-    return { request, trigger: triggerOf(request), ...surroundings };
+    const context = { request, trigger: triggerOf(request), ...surroundings };
+    const { environmentId, spec, createdAt } = request;
+    if (tenants.length === 0 || spec.tenantId === undefined) return context;
+    const tenant = await tenantFacts(this.#deps.catalog, environmentId, spec.tenantId, { tenants, at: createdAt });
+    return { ...context, tenant };
   }
 
   /** In the order of `parties`. */

@@ -15,13 +15,12 @@ import { tellDeliveries, untilAlone } from "../accept.ts";
 import type { MessageId } from "../model.ts";
 import type { Bus, Store } from "../ports.ts";
 import { isUnavailable } from "../refusal.ts";
+import { TENANT } from "../templates.ts";
 import { type LoadDeps, type Loaded, loadRuns } from "./load.ts";
-import type { BatchStep, PartyRef, Run, RunRecord, RunState } from "./model.ts";
-import { TENANTS } from "./model.ts";
+import type { BatchStep, Run, RunRecord, RunState } from "./model.ts";
 import { standing } from "./places.ts";
 import type { Leg, LegResult } from "./ports.ts";
 import { RunLog } from "./record.ts";
-import type { PartyUpdate } from "./step.ts";
 import { renderLimit } from "./wait-steps.ts";
 import { Walk, type Walked } from "./walk.ts";
 
@@ -30,8 +29,6 @@ export interface RunnerDeps extends LoadDeps {
   readonly bus: Bus;
   readonly log: Logger;
   readonly leaseMs: Millis;
-  /** Merges properties into a tenant; done again it changes nothing. */
-  readonly updateTenant: (environmentId: Run["environmentId"], update: PartyUpdate) => Promise<void>;
 }
 
 /** Legs that are committed together at most. */
@@ -44,7 +41,7 @@ const MAX_ROUNDS = 5;
 /** Legs of one run that fail in a row. */
 const MAX_TRIES = 3;
 const SET_BACK_MS: Millis = 10_000;
-const NOTHING_DONE = { deliveries: [], closes: null, requests: [], updates: [], gate: null } as const;
+const NOTHING_DONE = { deliveries: [], closes: null, requests: [], updates: [], tenants: [], gate: null } as const;
 
 type Attempt = { readonly leg: Leg; readonly leaseUntil: Millis };
 
@@ -181,11 +178,9 @@ export class Runner {
   }
 
   async #commit(run: Run, hold: Hold, walked: Walked): Promise<LegResult> {
-    const { log, bus, updateTenant, clock } = this.#deps;
+    const { log, bus, clock } = this.#deps;
     const startedAt = clock.now();
-    const ofTenant = ({ party }: { readonly party: PartyRef }): boolean => party.collection === TENANTS;
-    for (const update of walked.updates.filter(ofTenant)) await updateTenant(run.environmentId, update);
-    const leg: Leg = { ...walked, run, updates: walked.updates.filter((update) => !ofTenant(update)) };
+    const leg: Leg = { ...walked, run };
     const result = await this.#commits.add({ leg, leaseUntil: await this.#finalLease(run.messageId, hold) });
     // It is still ours, and tried once more.
     const isOurs = result instanceof Error || result === "again";
@@ -218,11 +213,16 @@ export class Runner {
 
   /** Legs of one turn share their commit, if they are held under the same lease. */
   async #commitAll(attempts: readonly Attempt[]): Promise<readonly (LegResult | Error)[]> {
-    const { runs, clock } = this.#deps;
+    const { runs, clock, bus } = this.#deps;
     const results = new Map<Attempt, LegResult | Error>();
     for (const [leaseUntil, group] of Map.groupBy(attempts, (attempt) => attempt.leaseUntil)) {
       const legs = group.map(({ leg }) => leg);
       const written = await untilAlone(legs, (some) => runs.commit(some, leaseUntil, () => clock.now()));
+      // Before anything else: the run may have been claimed again, and is to see what it wrote.
+      const changing = legs.filter(({ tenants }) => tenants.length > 0);
+      for (const environmentId of new Set(changing.map(({ run }) => run.environmentId))) {
+        bus.changed(environmentId, TENANT);
+      }
       group.forEach((attempt, i) => {
         results.set(attempt, written[i] as LegResult | Error);
       });

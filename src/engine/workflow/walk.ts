@@ -17,12 +17,13 @@
 import type { Millis } from "../../lib/clock.ts";
 import type { Delivery, DeliveryId, Request } from "../model.ts";
 import { isUnavailable, Refusal } from "../refusal.ts";
+import { tenantMerge } from "../tenants.ts";
 import { branchStep, cohortStep } from "./branch-steps.ts";
 import { channelStep } from "./channel-step.ts";
 import { updateData, updateParty } from "./effects.ts";
 import { type FetchDeps, fetchStep } from "./fetch-step.ts";
 import { onceGate, oncePer } from "./frequency.ts";
-import type { Activity, Place, RunState, Step } from "./model.ts";
+import { type Activity, type Place, type RunState, type Step, TENANTS } from "./model.ts";
 import { after, into, standing } from "./places.ts";
 import type { Gate, Leg, RunNext } from "./ports.ts";
 import type { RunLog } from "./record.ts";
@@ -303,7 +304,10 @@ export class Walk {
       deliveries: this.#made,
       closes: this.#setout.closes,
       requests: this.#requests,
-      updates: this.#updates,
+      updates: this.#updates.filter(({ party }) => party.collection !== TENANTS),
+      tenants: this.#updates.flatMap(({ party, properties }) =>
+        party.collection === TENANTS ? [tenantMerge(party.id, properties)] : [],
+      ),
       gate,
       next,
     };

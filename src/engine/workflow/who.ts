@@ -1,6 +1,8 @@
 /** What is known of those who take part in runs: users and objects from the database, tenants from their documents. */
+import type { Millis } from "../../lib/clock.ts";
 import { isObject } from "../../lib/json.ts";
 import type { EnvironmentId } from "../model.ts";
+import type { TenantChange } from "../ports.ts";
 import { TENANT, type TenantBody } from "../templates.ts";
 import type { WorkflowCatalog } from "./catalog.ts";
 import { type PartyRef, TENANTS } from "./model.ts";
@@ -15,22 +17,30 @@ export const describePlainly: DescribeParty = ({ party, properties, createdAt, u
   updated_at: updatedAt === null ? null : new Date(updatedAt).toISOString(),
 });
 
-/** The tenant as a party; its properties are null when nobody ever made it. */
+/**
+ * The tenant as a party; its properties are null when nobody ever made it.
+ * @param changing what is about to become of it.
+ */
 export async function tenantFacts(
   catalog: WorkflowCatalog,
   environmentId: EnvironmentId,
   tenantId: string,
+  changing: { readonly tenants: readonly TenantChange[]; readonly at: Millis } | null = null,
 ): Promise<PartyFacts> {
   const party = { collection: TENANTS, id: tenantId };
   const document = await catalog.document(environmentId, TENANT, tenantId);
-  if (document === null) return { party, properties: null, createdAt: null, updatedAt: null, documents: [] };
-  const { name, properties, extra } = document.body as unknown as TenantBody;
+  const old = (document?.body ?? null) as TenantBody | null;
+  const mine = changing?.tenants.filter(({ id }) => id === tenantId) ?? [];
+  const body = mine.reduce((before, { change }) => change(before) ?? before, old);
+  if (body === null) return { party, properties: null, createdAt: null, updatedAt: null, documents: [] };
+  const { name, properties, extra } = body;
   const settings = isObject(extra?.settings) ? { settings: extra.settings } : {};
+  const changedAt = body === old ? null : (changing?.at ?? null);
   return {
     party,
     properties: { ...properties, name, ...settings },
-    createdAt: document.createdAt,
-    updatedAt: document.updatedAt,
+    createdAt: document?.createdAt ?? changedAt,
+    updatedAt: changedAt ?? document?.updatedAt ?? null,
     documents: [],
   };
 }

@@ -2,7 +2,7 @@
 import type { Millis } from "../../lib/clock.ts";
 import type { Json, JsonObject } from "../../lib/json.ts";
 import type { Delivery, EnvironmentId, Recipient, Rendered, RequestId } from "../model.ts";
-import type { StoredAnswer } from "../ports.ts";
+import type { StoredAnswer, TenantChange } from "../ports.ts";
 import type {
   ChannelBody,
   ChannelType,
@@ -17,7 +17,7 @@ import type {
 } from "./model.ts";
 import type { PartyFacts, PartyStore, RunStore, ScheduleStore, StepLanguage, StepScope, StepSources } from "./ports.ts";
 
-/** A trigger as a facade asks for it; inline recipients have been identified before. */
+/** A trigger as a facade asks for it; users and objects that were given inline have been identified before. */
 export interface Trigger {
   readonly key: string;
   /** Users as `{kind: "user", userId, profile: {}, data?}`, objects as `{kind: "object", collection, id, data?}`. */
@@ -25,6 +25,8 @@ export interface Trigger {
   readonly actor: PartyRef | null;
   readonly data: JsonObject;
   readonly tenantId: string | null;
+  /** Tenants that were given inline: they become what they are to be in the commit of the trigger. */
+  readonly tenants?: readonly TenantChange[];
   readonly cancellationKey: string | null;
   readonly source: TriggerSource;
   readonly sandbox: boolean;

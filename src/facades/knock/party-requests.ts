@@ -1,11 +1,12 @@
 /**
  * Inline identification: wherever Knock takes a recipient, an actor or a tenant, it takes either its id or an object with
- * all that is to be known of it from now on. What a call has of these is collected first and then written, users and
- * objects in one commit, tenants in another before it. Nothing is written when anything is at fault.
+ * all that is to be known of it from now on. What a call has of these is collected first and then written in one commit,
+ * or not at all when anything is at fault. Tenants of a trigger are written with the trigger.
  */
 import type { EnvironmentId } from "../../engine/model.ts";
+import type { TenantChange } from "../../engine/ports.ts";
 import type { TenantBody } from "../../engine/templates.ts";
-import { BLANK_TENANT, writeTenants } from "../../engine/tenants.ts";
+import { BLANK_TENANT } from "../../engine/tenants.ts";
 import { type PartyRef, partyKey, TENANTS, USERS } from "../../engine/workflow/model.ts";
 import type { PartyFacts, PartyWrite } from "../../engine/workflow/ports.ts";
 import { deepMerge, isObject, type Json, type JsonObject } from "../../lib/json.ts";
@@ -159,21 +160,35 @@ export class PartyRequests {
     checks.done();
   }
 
-  /** @returns those of the parties that are users or objects, as they are afterwards. */
-  async write(knock: Knock, environmentId: EnvironmentId): Promise<readonly PartyFacts[]> {
-    await this.#settle(knock, environmentId);
-    const { engine, clock } = knock;
-    if (this.#tenants.size > 0) {
-      await writeTenants(engine, environmentId, [...this.#tenants.keys()], (id, old) => {
-        const changes = this.#tenants.get(id) ?? [];
+  get tenants(): readonly TenantChange[] {
+    return [...this.#tenants].map(([id, changes]) => ({
+      id,
+      change: (old) => {
         const next = changes.reduce((body, change) => change(body), old ?? BLANK_TENANT);
         // One that is only named, and is there, is left alone.
         return next === old ? null : next;
-      });
-    }
-    return this.#writes.size === 0
-      ? []
-      : await engine.workflows.parties.write(environmentId, [...this.#writes.values()], clock.now());
+      },
+    }));
+  }
+
+  /** @returns those of the parties that are users or objects, as they are afterwards. */
+  async write(knock: Knock, environmentId: EnvironmentId): Promise<readonly PartyFacts[]> {
+    return await this.#write(knock, environmentId, this.tenants);
+  }
+
+  /** All but the tenants, which whoever calls this has written with something else. */
+  async writeWithoutTenants(knock: Knock, environmentId: EnvironmentId): Promise<void> {
+    await this.#write(knock, environmentId, []);
+  }
+
+  async #write(
+    knock: Knock,
+    environmentId: EnvironmentId,
+    tenants: readonly TenantChange[],
+  ): Promise<readonly PartyFacts[]> {
+    await this.#settle(knock, environmentId);
+    const { parties } = knock.engine.workflows;
+    return await parties.write(environmentId, [...this.#writes.values()], knock.clock.now(), tenants);
   }
 }
 

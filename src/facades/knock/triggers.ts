@@ -80,7 +80,7 @@ export function triggerRoutes(scope: FastifyInstance, knock: Knock): void {
     const taken = idempotencyOf(request, `knock ${idempotencyScope}`, clock.now());
     if (taken === null) {
       await requireActor(environmentId, asked);
-      await asked.requests.write(knock, environmentId);
+      await asked.requests.writeWithoutTenants(knock, environmentId);
       const trigger = triggerOf(key, asked);
       const { body } = await engine.workflows.trigger(environmentId, trigger, null, (id) => ({
         status: 200,
@@ -93,7 +93,7 @@ export function triggerRoutes(scope: FastifyInstance, knock: Knock): void {
     const earlier = await engine.idempotency.find(environmentId, taken.scope, taken.key, clock.now());
     if (earlier !== null) return again(reply, JSON.parse(earlier.body) as Kept, body);
     await requireActor(environmentId, asked);
-    await asked.requests.write(knock, environmentId);
+    await asked.requests.writeWithoutTenants(knock, environmentId);
     const answer = await engine.workflows.trigger(environmentId, triggerOf(key, asked), taken, (requestId) => ({
       status: 200,
       body: JSON.stringify({ id: toUuid(requestId), body, requestId: request.id } satisfies Kept),
@@ -187,12 +187,13 @@ export function triggerOf(key: string, asked: AskedTrigger): Trigger {
       ? { kind: "user", userId: party.id, profile: {}, ...given }
       : { kind: "object", collection: party.collection, id: party.id, ...given };
   });
-  const { actor, tenantId, data, cancellationKey, sandbox, skipDelay } = asked;
+  const { actor, tenantId, data, cancellationKey, sandbox, skipDelay, requests } = asked;
   return {
     key,
     recipients,
     actor,
     tenantId,
+    tenants: requests.tenants,
     data,
     cancellationKey,
     sandbox,

@@ -75,6 +75,21 @@ from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[]) as v("
     "body", "at")
 where objects.env_id = v.env_id and objects.collection = v.collection and objects.id = v.id;
 
+-- write
+select body
+from documents
+where env_id = $1 and kind = $2 and id = $3 for update;
+
+-- write
+insert into documents (env_id, kind, id, body, version, created_at, updated_at)
+values ($1, $2, $3, $4, 1, $5, $6)
+on conflict (env_id, kind, id) do nothing;
+
+-- write
+update documents
+set body = $1, version = version + 1, updated_at = $2
+where env_id = $3 and kind = $4 and id = $5;
+
 -- users
 select *
 from users

@@ -67,6 +67,21 @@ from (
   select ? as "env_id", ? as "collection", ? as "id", ? as "body", ? as "at") as v
 where objects.env_id = v.env_id and objects.collection = v.collection and objects.id = v.id;
 
+-- write
+select body
+from documents
+where env_id = ? and kind = ? and id = ?;
+
+-- write
+insert into documents (env_id, kind, id, body, version, created_at, updated_at)
+values (?, ?, ?, ?, 1, ?, ?)
+on conflict (env_id, kind, id) do nothing;
+
+-- write
+update documents
+set body = ?, version = version + 1, updated_at = ?
+where env_id = ? and kind = ? and id = ?;
+
 -- users
 select *
 from users

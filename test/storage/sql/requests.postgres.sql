@@ -48,6 +48,16 @@ on conflict (env_id, user_id, tenant_id, bucket) do update
 set n = inbox_counts.n + excluded.n, stamp = excluded.stamp;
 
 -- accept
+select body
+from documents
+where env_id = $1 and kind = $2 and id = $3 for update;
+
+-- accept
+insert into documents (env_id, kind, id, body, version, created_at, updated_at)
+values ($1, $2, $3, $4, 1, $5, $6)
+on conflict (env_id, kind, id) do nothing;
+
+-- accept
 insert into idempotency_keys ("env_id", "scope", "key", "state", "status", "body", "begun_at", "expires_at")
 select *
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],

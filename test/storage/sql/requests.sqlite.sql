@@ -41,6 +41,16 @@ where d.kind = 'outbound-webhook' and d.env_id = ?
 limit 1;
 
 -- accept
+select body
+from documents
+where env_id = ? and kind = ? and id = ?;
+
+-- accept
+insert into documents (env_id, kind, id, body, version, created_at, updated_at)
+values (?, ?, ?, ?, 1, ?, ?)
+on conflict (env_id, kind, id) do nothing;
+
+-- accept
 insert into idempotency_keys ("env_id", "scope", "key", "state", "status", "body", "begun_at", "expires_at")
 values (?, ?, ?, ?, ?, ?, ?, ?)
 on conflict (env_id, scope, key) do update

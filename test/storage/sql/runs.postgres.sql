@@ -162,6 +162,16 @@ from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[]) as v("
 where objects.env_id = v.env_id and objects.collection = v.collection and objects.id = v.id;
 
 -- commit
+select body
+from documents
+where env_id = $1 and kind = $2 and id = $3 for update;
+
+-- commit
+insert into documents (env_id, kind, id, body, version, created_at, updated_at)
+values ($1, $2, $3, $4, 1, $5, $6)
+on conflict (env_id, kind, id) do nothing;
+
+-- commit
 select 1
 from documents as d
 where d.kind = 'knock-webhook' and d.env_id = $1

@@ -159,6 +159,16 @@ from (
 where objects.env_id = v.env_id and objects.collection = v.collection and objects.id = v.id;
 
 -- commit
+select body
+from documents
+where env_id = ? and kind = ? and id = ?;
+
+-- commit
+insert into documents (env_id, kind, id, body, version, created_at, updated_at)
+values (?, ?, ?, ?, 1, ?, ?)
+on conflict (env_id, kind, id) do nothing;
+
+-- commit
 select 1
 from documents as d
 where d.kind = 'knock-webhook' and d.env_id = ?
