@@ -3,6 +3,7 @@
  * on each channel that is left, with its content rendered. Nothing is written here.
  */
 import { newId, timeOf } from "../../lib/ids.ts";
+import { isoOf } from "../../lib/iso.ts";
 import { deepMerge, isObject, type Json, type JsonObject } from "../../lib/json.ts";
 import { stamp } from "../compose.ts";
 import type { Delivery, Rendered } from "../model.ts";
@@ -74,12 +75,15 @@ async function sendOn(
   context: StepContext,
 ): Promise<Skip | { readonly deliveries: readonly Delivery[] }> {
   const { run, world, now } = context;
-  const failed = await failing(channel.settings.conditions as unknown as Conditions | undefined, context);
+  const judged = failing(channel.settings.conditions as unknown as Conditions | undefined, context);
+  const failed = judged instanceof Promise ? await judged : judged;
   if (failed.length > 0) return { reason: "conditions", detail: { failed } };
-  const to = await ownAddress(step, context);
+  const given = givenAddress(step);
+  const to = given === null ? null : (await filledIn(given, context)).trim() || null;
   const found = waysTo(run.cast.recipient, channel, to, run.providers, world.kinds);
   if (found.kind === "none") return { reason: found.reason };
-  const refused = await isWanted(channel, context);
+  const answer = isWanted(channel, context);
+  const refused = answer instanceof Promise ? await answer : answer;
   if (refused !== null) return { reason: "preferences", detail: refused };
   const deliveries: Delivery[] = [];
   for (const way of found.ways) {
@@ -91,13 +95,11 @@ async function sendOn(
   return { deliveries };
 }
 
-/** Where the author sends to instead of the recipient's own address; null for the latter. */
-async function ownAddress(step: ChannelStep, context: StepContext): Promise<string | null> {
+/** Where the author sends to instead of the recipient's own address, as it is written; null for the latter. */
+function givenAddress(step: ChannelStep): string | null {
   const settings = isObject(step.template.settings) ? step.template.settings : {};
   const given = step.channel_type === "email" ? step.channel_overrides?.to_address : settings.to_number;
-  if (typeof given !== "string" || given === "") return null;
-  const text = (await filledIn(given, context)).trim();
-  return text === "" ? null : text;
+  return typeof given === "string" && given !== "" ? given : null;
 }
 
 async function deliveryOf(
@@ -194,7 +196,7 @@ async function contentOf(
 }
 
 function describeMessage(id: Delivery["id"], { world }: StepContext): JsonObject {
-  const at = new Date(timeOf(id)).toISOString();
+  const at = isoOf(timeOf(id));
   return { id: world.spelling.message(id), inserted_at: at, updated_at: at };
 }
 

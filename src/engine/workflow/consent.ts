@@ -3,7 +3,7 @@ import { isObject, type JsonObject } from "../../lib/json.ts";
 import { evaluate } from "./conditions.ts";
 import type { Conditions } from "./model.ts";
 import type { PartyFacts } from "./ports.ts";
-import { resolvePreferences, verdict } from "./preference-sets.ts";
+import { resolvePreferences, verdict, type Wanted } from "./preference-sets.ts";
 import { conditionContext, type StepContext } from "./step.ts";
 import type { PreferenceSet, StepChannel } from "./workflows.ts";
 
@@ -35,8 +35,11 @@ function atFirstActivity(context: StepContext): StepContext {
   return first === undefined ? context : { ...context, scope: { ...context.scope, data: first.data } };
 }
 
-/** @returns null when it is wanted, else why it is not, for the run's log. */
-export async function isWanted(channel: StepChannel, context: StepContext): Promise<JsonObject | null> {
+/**
+ * @returns null when it is wanted, else why it is not, for the run's log. A value at once unless an audience or a template
+ *   has to be asked.
+ */
+export function isWanted(channel: StepChannel, context: StepContext): JsonObject | null | Promise<JsonObject | null> {
   const { workflow, categories } = context.run.version;
   const answer = verdict(
     context.outlook.preferences,
@@ -50,6 +53,9 @@ export async function isWanted(channel: StepChannel, context: StepContext): Prom
     },
     (conditions: Conditions) => evaluate(conditions, conditionContext(atFirstActivity(context))),
   );
-  const wanted = answer instanceof Promise ? await answer : answer;
-  return wanted.wanted ? null : { by: wanted.by, failed: wanted.failed };
+  return answer instanceof Promise ? answer.then(refusal) : refusal(answer);
+}
+
+function refusal(answer: Wanted): JsonObject | null {
+  return answer.wanted ? null : { by: answer.by, failed: answer.failed };
 }

@@ -145,7 +145,8 @@ export class Walk {
     const resumed = this.#state.entry === "resume";
     if (resumed) log.note(now, "step_resumed", step);
     if (step.type !== "branch" && step.type !== "batch" && !resumed) {
-      const failed = await failing(step.conditions, context);
+      const judged = failing(step.conditions, context);
+      const failed = judged instanceof Promise ? await judged : judged;
       if (failed.length > 0) return { kind: "skipped", reason: "conditions", detail: { failed } };
     }
     switch (step.type) {
@@ -226,8 +227,8 @@ export class Walk {
     const { log, now } = this.#setout;
     if (done.data !== undefined) this.#state = { ...this.#state, data: done.data };
     for (const note of done.notes ?? []) log.note(now, "step_skipped", step, { data: note });
-    this.#requests.push(...(done.requests ?? []));
-    this.#updates.push(...(done.updates ?? []));
+    if (done.requests !== undefined) this.#requests.push(...done.requests);
+    if (done.updates !== undefined) this.#updates.push(...done.updates);
     if (done.deliveries === undefined) return;
     this.#sent(
       step.ref,

@@ -1,5 +1,6 @@
 /** What is known of those who take part in runs: users and objects from the database, tenants from their documents. */
 import type { Millis } from "../../lib/clock.ts";
+import { isoOf } from "../../lib/iso.ts";
 import { isObject } from "../../lib/json.ts";
 import type { EnvironmentId } from "../model.ts";
 import type { TenantChange } from "../ports.ts";
@@ -13,8 +14,8 @@ export const describePlainly: DescribeParty = ({ party, properties, createdAt, u
   ...properties,
   id: party.id,
   ...(party.collection.startsWith("$") ? {} : { collection: party.collection }),
-  created_at: createdAt === null ? null : new Date(createdAt).toISOString(),
-  updated_at: updatedAt === null ? null : new Date(updatedAt).toISOString(),
+  created_at: createdAt === null ? null : isoOf(createdAt),
+  updated_at: updatedAt === null ? null : isoOf(updatedAt),
 });
 
 /**

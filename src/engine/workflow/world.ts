@@ -1,5 +1,6 @@
 /** What a run may know of the world: who takes part in it, and all that texts and conditions of its steps refer to. */
 import type { Millis } from "../../lib/clock.ts";
+import { isoOf } from "../../lib/iso.ts";
 import { deepMerge, isObject, type Json, type JsonObject } from "../../lib/json.ts";
 import type { Delivery, DeliveryId, EnvironmentId, MessageId, Provider, RequestId } from "../model.ts";
 import type { TrackingLinks } from "../plan.ts";
@@ -105,7 +106,7 @@ export class Outlook {
     this.#tenant = cast.tenant === null ? null : deps.describeParty(cast.tenant);
     this.#vars = varsOf(furniture.variables, cast.tenant);
     this.#workflow = version.usesWorkflow ? describeWorkflow(run, deps.spelling) : {};
-    this.#timestamp = new Date(now).toISOString();
+    this.#timestamp = isoOf(now);
   }
 
   /** Reads who acted in a batch. To be called whenever a leg has a batch, before `scope`. */
@@ -162,12 +163,12 @@ export class Outlook {
   }
 
   #ownActivity(data: JsonObject): JsonObject {
-    const at = new Date(this.#run.createdAt).toISOString();
+    const at = isoOf(this.#run.createdAt);
     return this.#activityOf(this.#run.messageId, this.#actor, data, at);
   }
 
   #activity({ id, actor, data, at }: Activity): JsonObject {
-    return this.#activityOf(id, actor === null ? null : this.#party(actor), data, new Date(at).toISOString());
+    return this.#activityOf(id, actor === null ? null : this.#party(actor), data, isoOf(at));
   }
 
   #activityOf(id: MessageId, actor: JsonObject | null, data: JsonObject, at: string): JsonObject {

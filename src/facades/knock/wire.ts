@@ -2,6 +2,7 @@
 import { Refusal } from "../../engine/refusal.ts";
 import { type PartyRef, TENANTS, USERS } from "../../engine/workflow/model.ts";
 import type { Millis } from "../../lib/clock.ts";
+import { isoOf } from "../../lib/iso.ts";
 import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
 import { type FieldError, INVALID, invalid, invalidParams, KnockError } from "./errors.ts";
 
@@ -194,7 +195,7 @@ export function showRef({ collection, id }: PartyRef): Json {
 
 /** A moment as ISO 8601 in UTC; null stays null. */
 export function toIso<T extends Millis | null>(at: T): T extends null ? string | null : string {
-  return (at === null ? null : new Date(at).toISOString()) as T extends null ? string | null : string;
+  return (at === null ? null : isoOf(at)) as T extends null ? string | null : string;
 }
 
 const ISO_DATE = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?\s?(Z|[+-]\d{2}:?\d{2})?)?$/i;
