@@ -199,6 +199,7 @@ export function inboxActions(store: Store, bus: Bus, clock: Clock): InboxActions
     brief: (environmentId, filter, now, page) => inbox.brief(environmentId, filter, now, page),
     stamp: (environmentId, userId) => inbox.stamp(environmentId, userId),
     itemsOf: (environmentId, messageIds) => inbox.itemsOf(environmentId, messageIds),
+    everGot: (environmentId, userId, now, page) => inbox.everGot(environmentId, userId, now, page),
     readByMessage: findItem,
     mark,
     change,

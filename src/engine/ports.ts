@@ -440,6 +440,16 @@ export interface InboxBriefStore {
   stamp(environmentId: EnvironmentId, userId: string): Promise<string>;
   /** Items of a message on the inbox channel, whatever became of them, deleted ones included. */
   itemsOf(environmentId: EnvironmentId, messageIds: readonly MessageId[]): Promise<readonly InboxItem[]>;
+  /**
+   * Every item that the user has got and that has not expired, whatever became of it, newest message first.
+   * @param page of messages, of which many have no item; `after` is the id of one.
+   */
+  everGot(environmentId: EnvironmentId, userId: string, now: Millis, page: PageQuery): Promise<Page<GotItem>>;
+}
+
+export interface GotItem extends Pick<InboxItem, "id" | "requestId" | "expiresAt" | "via"> {
+  /** Whether the user has put it away: deleted or archived it. */
+  readonly putAway: boolean;
 }
 
 /** One entry of a message's history, and how far it thereby is. */
@@ -631,8 +641,12 @@ export interface RecallStore {
     cursor: MessageId | null,
     leaseUntil: Millis,
   ): Promise<void>;
-  /** Requests whose items were taken back from the user and would not have expired yet. */
-  ofUser(environmentId: EnvironmentId, userId: string, now: Millis): Promise<readonly RequestId[]>;
+  /** Requests whose items were taken back from the user and would not have expired until then. */
+  ofUser(
+    environmentId: EnvironmentId,
+    userId: string,
+    now: Millis,
+  ): Promise<readonly { readonly requestId: RequestId; readonly until: Millis }[]>;
   /** Gives what one user is to be told to another. */
   move(environmentId: EnvironmentId, from: string, into: string): Promise<void>;
   /** Requests with ids from `from` to `to`, both included. */

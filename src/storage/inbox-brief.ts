@@ -1,6 +1,6 @@
 /** Items of an inbox with only what long lists show of them; and the items of messages, whatever became of them. */
 import type { InboxItem } from "../engine/model.ts";
-import type { InboxBrief, InboxBriefStore } from "../engine/ports.ts";
+import type { GotItem, InboxBrief, InboxBriefStore } from "../engine/ports.ts";
 import type { Database, Row } from "./database.ts";
 import { idsOf } from "./inbox-query.ts";
 import { contentOf, deliveryOf, SELECT_DELIVERY } from "./rows.ts";
@@ -52,6 +52,35 @@ export function inboxBriefStore(db: Database): InboxBriefStore {
         );
         return rows.map(deliveryOf) as InboxItem[];
       }),
+
+    everGot: (environmentId, userId, now, { after = null, limit }) =>
+      db.read(function* () {
+        const { rows } = yield text(
+          dialect,
+          `select m.id as message_id, d.id, d.request_id, d.expires_at, d.via,
+             case when d.deleted_at is null and d.archived_at is null then 0 else 1 end as put_away
+           from (select id from messages
+             where env_id = ? and recipient = ?${after === null ? "" : " and id < ?"} order by id desc limit ?) as m
+           left join deliveries as d on d.message_id = m.id and d.channel = 'inbox' and d.user_id = ?
+             and (d.expires_at is null or d.expires_at > ?)
+           order by m.id desc, d.id desc`,
+          [environmentId, userId, ...(after === null ? [] : [after]), limit, userId, now],
+        );
+        const messages = new Set(rows.map((row) => row.message_id as string));
+        const items = rows.filter((row) => row.id !== null).map(gotOf);
+        return { items, next: messages.size < limit ? null : ([...messages].at(-1) as string) };
+      }),
+  };
+}
+
+function gotOf(found: Row): GotItem {
+  const row = found as RowOf<"deliveries"> & { readonly put_away: number };
+  return {
+    id: row.id as GotItem["id"],
+    requestId: row.request_id as GotItem["requestId"],
+    expiresAt: row.expires_at,
+    putAway: row.put_away === 1,
+    ...(row.via === "" ? {} : { via: row.via }),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Requests that their sender took back, how far that has come, and who is still to be told of it. */
 import type { EnvironmentId, Message, MessageId, RequestId } from "../engine/model.ts";
 import type { Recall, RecallStore } from "../engine/ports.ts";
+import type { Millis } from "../lib/clock.ts";
 import { type Database, type Operation, only, type Row, run } from "./database.ts";
 import { CountChanges } from "./inbox-counts.ts";
 import { requestOf, SELECT_REQUEST } from "./rows.ts";
@@ -84,10 +85,10 @@ export function recallStore(db: Database): RecallStore {
 
     ofUser: (environmentId, userId, now) =>
       db.read(function* () {
-        const sql = `select request_id from recalled_items where env_id = ? and user_id = ? and until > ?
+        const sql = `select request_id, until from recalled_items where env_id = ? and user_id = ? and until > ?
           order by request_id desc`;
         const { rows } = yield* run(text(dialect, sql, [environmentId, userId, now]));
-        return rows.map((row) => row.request_id as RequestId);
+        return rows.map((row) => ({ requestId: row.request_id as RequestId, until: row.until as Millis }));
       }),
 
     move: (environmentId, from, into) =>

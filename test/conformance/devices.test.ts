@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Device, DeviceToken } from "../../src/engine/model.ts";
+import type { GotItem, Page } from "../../src/engine/ports.ts";
 import { Refusal } from "../../src/engine/refusal.ts";
 import { MAX_TOKENS_OF_USER } from "../../src/storage/tokens.ts";
 import { forEachDatabase } from "./databases.ts";
@@ -212,5 +213,22 @@ forEachDatabase((dialect, open) => {
     const items = await inbox.itemsOf(env, [whole.items[0]?.messageId ?? "msg_", sends[0]?.message.id ?? "msg_"]);
     assert.equal(items.filter((item) => item.deletedAt !== null).length, 1);
     assert.deepEqual(await inbox.itemsOf(newEnvironmentId(), [items[0]?.messageId ?? "msg_"]), []);
+
+    const got: GotItem[] = [];
+    for (let after: string | null = null; ; ) {
+      const some: Page<GotItem> = await inbox.everGot(env, "ann", T0, { after, limit: 3 });
+      got.push(...some.items);
+      after = some.next;
+      if (after === null) break;
+    }
+    assert.deepEqual(
+      got.map((item) => item.id),
+      whole.items.map((item) => item.id),
+    );
+    assert.deepEqual(
+      got.filter((item) => item.putAway).map((item) => item.id),
+      [id],
+    );
+    assert.deepEqual(await inbox.everGot(newEnvironmentId(), "ann", T0, { limit: 3 }), { items: [], next: null });
   });
 });

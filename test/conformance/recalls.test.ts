@@ -40,24 +40,22 @@ forEachDatabase((dialect, open) => {
     await store.pipeline.accept([send]);
     const recall = (await recalls.begin(env, send.request.id, T0, LEASE)) as Recall;
     const item = { userId: "ann", until: T0 + 5_000 };
+    const told = { requestId: send.request.id, until: item.until };
     const stamp = await store.inbox.stamp(env, "ann");
     await recalls.advance(recall, [item, item], null, LEASE);
     await recalls.advance(recall, [item], null, LEASE);
     assert.notEqual(await store.inbox.stamp(env, "ann"), stamp);
-    assert.deepEqual(await recalls.ofUser(env, "ann", T0 + 4_999), [send.request.id]);
+    assert.deepEqual(await recalls.ofUser(env, "ann", T0 + 4_999), [told]);
     assert.deepEqual(await recalls.ofUser(env, "ann", T0 + 5_000), []);
     assert.deepEqual(await recalls.ofUser(newEnvironmentId(), "ann", T0), []);
     await recalls.move(env, "ann", "bob");
-    assert.deepEqual(
-      [await recalls.ofUser(env, "ann", T0), await recalls.ofUser(env, "bob", T0)],
-      [[], [send.request.id]],
-    );
+    assert.deepEqual([await recalls.ofUser(env, "ann", T0), await recalls.ofUser(env, "bob", T0)], [[], [told]]);
     assert.deepEqual(
       (await recalls.requests(env, send.request.id, send.request.id, 5)).map((request) => request.id),
       [send.request.id],
     );
     assert.ok((await recalls.sweep(T0 + 4_999, 100)) >= 0);
-    assert.deepEqual(await recalls.ofUser(env, "bob", T0), [send.request.id]);
+    assert.deepEqual(await recalls.ofUser(env, "bob", T0), [told]);
     await recalls.sweep(T0 + 5_000, 1_000);
     assert.deepEqual(await recalls.ofUser(env, "bob", T0), []);
   });

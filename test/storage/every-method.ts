@@ -386,6 +386,8 @@ async function inboxBrief({ "inbox-brief": store }: Stores, { requests: { accept
   await store.brief(env, filter, T0, { limit: 1, before: sends[0].item.id });
   await store.stamp(env, "ann");
   await store.itemsOf(env, [sends[0].message.id]);
+  await store.everGot(env, "ann", T0, { limit: 1 });
+  await store.everGot(env, "ann", T0, { limit: 1, after: sends[1].message.id });
 }
 
 async function recalls({ recalls: store }: Stores, { requests: { accept } }: Stores): Promise<void> {

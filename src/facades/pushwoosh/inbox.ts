@@ -52,7 +52,7 @@ async function everything(world: World, owner: Owner, own: boolean, cache: Inbox
   const removed = await removedOf(world, owner, own);
   const unreadItems = items.filter((item) => statusOf(item) === 1).length;
   const body = Buffer.from(envelope(answer(items, "", removed, unreadItems)));
-  if (removed.until !== null && (await inbox.stamp(owner.environmentId, owner.userId)) === stamp) {
+  if ((await inbox.stamp(owner.environmentId, owner.userId)) === stamp) {
     cache.keep(key, { stamp, until: Math.min(removed.until, firstExpiry(items)), body });
   }
   return new Ready(body);

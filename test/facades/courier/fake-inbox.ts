@@ -170,6 +170,7 @@ export class FakeInbox {
       brief: unused,
       stamp: unused,
       itemsOf: unused,
+      everGot: unused,
       change,
       changeWhere: unused,
       readByMessage: async (_environmentId, userId, messageId) =>

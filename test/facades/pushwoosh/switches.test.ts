@@ -1,7 +1,7 @@
 /** What an operator can switch per application, beside the device token. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { pushwooshFor } from "./pushwoosh-target.ts";
+import { pushwooshFor, SECRET_KEY } from "./pushwoosh-target.ts";
 
 const OFF = { require_device_token: false };
 
@@ -58,6 +58,18 @@ test("propagate_user_removals tells of what was deleted and archived, until it w
   assert.deepEqual((await target.fetch("u1")).deleted, [idOf("deleted")]);
   await target.setting(OFF);
   assert.deepEqual((await target.fetch("u1")).deleted, []);
+});
+
+// Only the newest 1,000 messages were looked at, mails and texts among them.
+test("what was deleted is told of, however much has come since", async (t) => {
+  const target = await pushwooshFor(t);
+  await target.setting({ ...OFF, propagate_user_removals: true });
+  await target.send({ users: ["u1"], content: "the first", inbox_days: 30 });
+  const [first] = (await target.fetch("u1")).messages;
+  await target.ok("inboxStatus", { userId: "u1", inbox_code: first?.inbox_id, status: 4 });
+  const notifications = Array.from({ length: 700 }, (_, i) => ({ content: `${i}`, users: ["u1"], inbox_days: 1 }));
+  for (let i = 0; i < 2; i++) await target.ok("createMessage", { auth: SECRET_KEY, notifications });
+  for (const page of [{}, { count: 1 }]) assert.deepEqual((await target.fetch("u1", page)).deleted, [first?.inbox_id]);
 });
 
 test("a message that a user had twice is not told of as long as one of the two is there", async (t) => {

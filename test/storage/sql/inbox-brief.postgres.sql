@@ -55,3 +55,29 @@ select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channe
 from deliveries as d
 where message_id = any($1::text[]) and env_id = $2 and channel = 'inbox' and user_id is not null
 order by id;
+
+-- everGot
+select m.id as message_id, d.id, d.request_id, d.expires_at, d.via, case when d.deleted_at is null
+    and d.archived_at is null then 0 else 1 end as put_away
+from (
+  select id
+  from messages
+  where env_id = $1 and recipient = $2
+  order by id desc
+  limit $3) as m
+left join deliveries as d on d.message_id = m.id and d.channel = 'inbox' and d.user_id = $4
+    and (d.expires_at is null or d.expires_at > $5)
+order by m.id desc, d.id desc;
+
+-- everGot
+select m.id as message_id, d.id, d.request_id, d.expires_at, d.via, case when d.deleted_at is null
+    and d.archived_at is null then 0 else 1 end as put_away
+from (
+  select id
+  from messages
+  where env_id = $1 and recipient = $2 and id < $3
+  order by id desc
+  limit $4) as m
+left join deliveries as d on d.message_id = m.id and d.channel = 'inbox' and d.user_id = $5
+    and (d.expires_at is null or d.expires_at > $6)
+order by m.id desc, d.id desc;

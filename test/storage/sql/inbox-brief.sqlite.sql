@@ -59,3 +59,29 @@ where message_id in (
   select value
   from json_each(?)) and env_id = ? and channel = 'inbox' and user_id is not null
 order by id;
+
+-- everGot
+select m.id as message_id, d.id, d.request_id, d.expires_at, d.via, case when d.deleted_at is null
+    and d.archived_at is null then 0 else 1 end as put_away
+from (
+  select id
+  from messages
+  where env_id = ? and recipient = ?
+  order by id desc
+  limit ?) as m
+left join deliveries as d on d.message_id = m.id and d.channel = 'inbox' and d.user_id = ?
+    and (d.expires_at is null or d.expires_at > ?)
+order by m.id desc, d.id desc;
+
+-- everGot
+select m.id as message_id, d.id, d.request_id, d.expires_at, d.via, case when d.deleted_at is null
+    and d.archived_at is null then 0 else 1 end as put_away
+from (
+  select id
+  from messages
+  where env_id = ? and recipient = ? and id < ?
+  order by id desc
+  limit ?) as m
+left join deliveries as d on d.message_id = m.id and d.channel = 'inbox' and d.user_id = ?
+    and (d.expires_at is null or d.expires_at > ?)
+order by m.id desc, d.id desc;

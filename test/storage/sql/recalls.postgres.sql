@@ -59,7 +59,7 @@ set cursor = $1, ready_at = $2, until = case when until < $3 then $4 else until 
 where env_id = $5 and request_id = $6;
 
 -- ofUser
-select request_id
+select request_id, until
 from recalled_items
 where env_id = $1 and user_id = $2 and until > $3
 order by request_id desc;

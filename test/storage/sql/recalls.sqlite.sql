@@ -57,7 +57,7 @@ set cursor = ?, ready_at = ?, until = case when until < ? then ? else until end
 where env_id = ? and request_id = ?;
 
 -- ofUser
-select request_id
+select request_id, until
 from recalled_items
 where env_id = ? and user_id = ? and until > ?
 order by request_id desc;
