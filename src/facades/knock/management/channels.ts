@@ -5,7 +5,7 @@ import { checkConditionList } from "../../../engine/workflow/condition-checks.ts
 import { CHANNEL_GROUP, CHANNEL_TYPES, type ChannelType, type Condition } from "../../../engine/workflow/model.ts";
 import type { StepChannel } from "../../../engine/workflow/workflows.ts";
 import type { JsonObject } from "../../../lib/json.ts";
-import { environmentOf, MANAGEMENT } from "../auth.ts";
+import { MANAGEMENT } from "../auth.ts";
 import { type FieldError, invalidParams, missing } from "../errors.ts";
 import type { Knock, Routes } from "../knock.ts";
 import { queryOf } from "../query.ts";
@@ -73,7 +73,7 @@ export const channelRoutes: Routes = (app, knock) => {
   });
 
   app.delete<{ Params: Keyed }>("/channel_groups/:key", MANAGEMENT, async (request, reply) => {
-    const environment = environmentOf(request);
+    const environment = environmentIn(request);
     const key = checkText("key", request.params.key);
     if ((await documents.read(environment.id, CHANNEL_GROUP, key)) === null) throw missing("Channel group", key);
     await documents.write(

@@ -3,7 +3,7 @@ import type { FastifyRequest } from "fastify";
 import type { Document, Environment } from "../../../engine/model.ts";
 import { untilWritten } from "../../../engine/webhooks/app-documents.ts";
 import { isObject, type JsonObject } from "../../../lib/json.ts";
-import { environmentOf, MANAGEMENT } from "../auth.ts";
+import { MANAGEMENT } from "../auth.ts";
 import { missing, notImplemented } from "../errors.ts";
 import { fromUuid } from "../ids.ts";
 import type { Knock, Routes } from "../knock.ts";
@@ -53,7 +53,7 @@ export const commitRoutes: Routes = (app, knock) => {
   });
 
   app.get<{ Params: { id: string } }>("/commits/:id", MANAGEMENT, async (request) => {
-    const environment = environmentOf(request);
+    const environment = environmentIn(request);
     return showCommit(await commitNamed(knock, environment, request.params.id), environment);
   });
 
@@ -64,7 +64,7 @@ export const commitRoutes: Routes = (app, knock) => {
   });
 
   app.put<{ Params: { id: string } }>("/commits/:id/promote", MANAGEMENT, async (request) => {
-    await commitNamed(knock, environmentOf(request), request.params.id);
+    await commitNamed(knock, environmentIn(request), request.params.id);
     throw notImplemented("Promoting to another environment");
   });
 };

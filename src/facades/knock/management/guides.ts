@@ -4,7 +4,7 @@ import type { Document, Environment } from "../../../engine/model.ts";
 import { untilWritten } from "../../../engine/webhooks/app-documents.ts";
 import type { Millis } from "../../../lib/clock.ts";
 import { isObject, type JsonObject } from "../../../lib/json.ts";
-import { environmentOf, MANAGEMENT } from "../auth.ts";
+import { MANAGEMENT } from "../auth.ts";
 import { invalid, missing } from "../errors.ts";
 import { bodyOf, GUIDE_CHANNEL, type GuideSource, isShown, KNOCK_GUIDE, MAX_GUIDES, timesOf } from "../guide-shelf.ts";
 import { typeOf } from "../guide-views.ts";
@@ -76,7 +76,7 @@ export const guideDefinitionRoutes: Routes = (app, knock) => {
   });
 
   app.delete<{ Params: { key: string } }>("/guides/:key", MANAGEMENT, async (request) => {
-    const environment = environmentOf(request);
+    const environment = environmentIn(request);
     const { key } = request.params;
     if ((await documents.read(environment.id, KNOCK_GUIDE, key)) === null) throw missing("guide", key);
     const write = { kind: KNOCK_GUIDE, id: key, body: null, expect: "any" } as const;

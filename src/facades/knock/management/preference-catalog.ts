@@ -4,7 +4,7 @@ import { untilWritten } from "../../../engine/webhooks/app-documents.ts";
 import { CHANNEL_TYPES } from "../../../engine/workflow/model.ts";
 import { KNOCK_PREFERENCE_CATEGORY, KNOCK_PREFERENCE_CENTER } from "../../../http/facade-documents.ts";
 import type { JsonObject } from "../../../lib/json.ts";
-import { environmentOf, MANAGEMENT } from "../auth.ts";
+import { MANAGEMENT } from "../auth.ts";
 import { type FieldError, invalid, invalidParams, missing } from "../errors.ts";
 import type { Routes } from "../knock.ts";
 import { checkText, toIso } from "../wire.ts";
@@ -33,7 +33,7 @@ export const preferenceCatalogRoutes: Routes = (app, knock) => {
   const { documents } = knock.engine;
 
   app.get("/preference_categories", MANAGEMENT, async (request) => {
-    const { id } = environmentOf(request);
+    const { id } = environmentIn(request);
     const { items } = await documents.list(id, KNOCK_PREFERENCE_CATEGORY, { limit: MAX_CATEGORIES });
     return { entries: items.map(showCategory) };
   });
@@ -52,18 +52,18 @@ export const preferenceCatalogRoutes: Routes = (app, knock) => {
   app.put<{ Params: Named }>("/preference_categories/:name", MANAGEMENT, async (request) => {
     const name = checkText("name", request.params.name);
     if (name.length > MAX_NAME) throw invalid("name", `Expected at most ${MAX_NAME} characters`, "too_long");
-    return { preference_category: showCategory(await put(environmentOf(request).id, name)) };
+    return { preference_category: showCategory(await put(environmentIn(request).id, name)) };
   });
 
   app.get<{ Params: Named }>("/preference_categories/:name", MANAGEMENT, async (request) => {
     const name = checkText("name", request.params.name);
-    const found = await documents.read(environmentOf(request).id, KNOCK_PREFERENCE_CATEGORY, name);
+    const found = await documents.read(environmentIn(request).id, KNOCK_PREFERENCE_CATEGORY, name);
     if (found === null) throw missing("Preference category", name);
     return showCategory(found);
   });
 
   app.delete<{ Params: Named }>("/preference_categories/:name", MANAGEMENT, async (request, reply) => {
-    const { id } = environmentOf(request);
+    const { id } = environmentIn(request);
     const name = checkText("name", request.params.name);
     if ((await documents.read(id, KNOCK_PREFERENCE_CATEGORY, name)) === null)
       throw missing("Preference category", name);

@@ -161,6 +161,20 @@ forEachKnock((name, open) => {
     assert.equal((await call("GET", "/workflows?environment=production")).status, 200);
     assert.equal((await call("GET", "/workflows?environment=staging")).status, 404);
     assert.equal((await call("GET", "/workflows?branch=mine")).status, 404);
+    const group = { name: "G", channel_type: "email", channel_rules: [] };
+    assert.equal((await call("PUT", "/channel_groups/g", { channel_group: group })).status, 200);
+    assert.equal((await call("PUT", "/preference_categories/c", {})).status, 200);
+    // What is meant for a branch, or for another environment, is done to none.
+    for (const path of ["/channel_groups/g", "/preference_categories/c", "/guides/x"]) {
+      for (const elsewhere of ["branch=mine", "environment=staging"]) {
+        const { status, body } = await call("DELETE", `${path}?${elsewhere}`);
+        assert.equal(status, 404, path);
+        assert.match(body.message, /^(Branch|Environment) /, path);
+      }
+    }
+    assert.equal((await call("PUT", "/preference_categories/other?branch=mine", {})).status, 404);
+    assert.equal((await call("GET", "/channel_groups/g")).status, 200);
+    assert.equal((await call("GET", "/preference_categories")).body.entries.length, 1);
     assert.equal((await call("PUT", "/workflows/elsewhere?environment=production", workflow("x"))).status, 422);
     assert.equal(
       (await call("PUT", "/workflows/elsewhere?environment=production&force=true", workflow("x"))).status,
