@@ -154,6 +154,58 @@ test("layouts, partials and translations are pushed from files and pulled into t
   assert.deepEqual(JSON.parse(await read("translations/en/mail.en.json")), { hello: "Mail" });
 });
 
+// The tables for people need fields that the SDK's types do not have.
+test("list and get show people what there is", async () => {
+  await Promise.all(
+    [
+      ["workflow", "get", "wf"],
+      ["layout", "get", "default"],
+      ["partial", "get", "footer"],
+      ["translation", "list"],
+      ["translation", "get", "en"],
+      ["translation", "get", "mail.en"],
+    ].map(async (args) => {
+      const { code, out } = await knock(...args);
+      assert.equal(code, 0, `${args.join(" ")}: ${out}`);
+    }),
+  );
+});
+
+test("one translation is pulled by its name, in either format", async () => {
+  const pulled = await knock("translation", "pull", "mail.en", "--force");
+  assert.equal(pulled.code, 0, pulled.out);
+  assert.deepEqual(JSON.parse(await read("en/mail.en.json")), { hello: "Mail" });
+
+  const po = '# by hand\nmsgid ""\nmsgstr ""\n"Language: fr\\n"\n\nmsgctxt "menu"\nmsgid "open"\nmsgstr "ouvrir"\n';
+  await write("fr/fr.po", po);
+  const pushed = await knock("translation", "push", "fr", "--commit");
+  assert.equal(pushed.code, 0, pushed.out);
+  const again = await knock("translation", "pull", "fr", "--format", "po", "--force");
+  assert.equal(again.code, 0, again.out);
+  assert.equal(await read("fr/fr.po"), po);
+  const { entries } = (await target.call("GET", "/translations?environment=development")).body;
+  const french = entries.find(({ locale_code }: { locale_code: string }) => locale_code === "fr");
+  assert.deepEqual([french.format, JSON.parse(french.content)], ["json", { open: "ouvrir" }]);
+});
+
+test("pull writes a whole project, which can be pushed again", async () => {
+  const pulled = await knock("pull", "--knock-dir", "whole", "--force");
+  assert.equal(pulled.code, 0, pulled.out);
+  assert.equal(JSON.parse(await read("whole/workflows/wf/workflow.json")).name, "W");
+  assert.equal(await read("whole/partials/footer/content.html"), "<p>{{ x }}</p>");
+  assert.deepEqual(JSON.parse(await read("whole/translations/en/mail.en.json")), { hello: "Mail" });
+  const before = (await target.call("GET", "/commits")).body.entries.length;
+  const pushed = await knock("push", "--knock-dir", "whole", "--commit", "--environment", "development");
+  assert.equal(pushed.code, 0, pushed.out);
+  const { entries } = (await target.call("GET", "/commits")).body;
+  // Only what came as a PO file is JSON now.
+  const committed = entries.slice(0, entries.length - before);
+  assert.deepEqual(
+    committed.map(({ resource }: { resource: object }) => resource),
+    [{ type: "translation", identifier: "fr" }],
+  );
+});
+
 test("push takes a whole project in, in the vendor's order", async () => {
   const at = (path: string) => `project/${path}`;
   await write(at("partials/sign/partial.json"), { name: "Sign", type: "text", "content@": "content.txt" });

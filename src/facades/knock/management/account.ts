@@ -1,6 +1,6 @@
 /**
  * What is known of the account: who the key stands for, its environment, its variables, its keys. This server has one
- * environment for a key, and no members, branches or sources; their lists are empty.
+ * environment for a key, and no members, branches, sources or definitions of audiences; their lists are empty.
  */
 import type { Document, Environment } from "../../../engine/model.ts";
 import { VARIABLE } from "../../../engine/workflow/model.ts";
@@ -72,7 +72,18 @@ export const accountRoutes: Routes = (app, knock) => {
     return { api_key: await knock.createKey(environmentIn(request).id) };
   });
 
-  for (const name of ["branches", "members", "sources", "source_providers", "goals", "schemas", "tags", "assets"]) {
+  // A CLI that pulls all there is asks for audiences, too.
+  for (const name of [
+    "audiences",
+    "branches",
+    "members",
+    "sources",
+    "source_providers",
+    "goals",
+    "schemas",
+    "tags",
+    "assets",
+  ]) {
     app.get(`/${name}`, MANAGEMENT, (request) => {
       environmentIn(request);
       return shownPage(pageIn(request, "mn"), { items: [], next: null }, [], () => "");

@@ -38,7 +38,7 @@ export interface AuthoredSpec {
   /** @param of null for what is only validated. */
   show(id: string, source: JsonObject, of: Authored | null, request: FastifyRequest): JsonObject;
   annotate(shown: JsonObject): JsonObject;
-  /** Whether showing one wraps it as writing it does. */
+  /** Whether showing one gives it twice: wrapped as writing it does, for the SDK, and as it is, for the CLI. */
   readonly wrapped?: boolean;
 }
 
@@ -78,7 +78,7 @@ export function authoredRoutes(app: FastifyInstance, knock: Knock, spec: Authore
     const source = found === null ? null : sourceOf(found, queryOf(request).flag("hide_uncommitted_changes") === true);
     if (found === null || source === null) throw missing(type, (request.params as Keyed).key);
     const resource = shown(id, source, found, request);
-    return spec.wrapped === true ? { [type]: resource } : resource;
+    return spec.wrapped === true ? { ...resource, [type]: resource } : resource;
   });
 
   app.put(`${path}/:key`, MANAGEMENT, async (request) => {

@@ -3,15 +3,12 @@ import { MANAGEMENT } from "../auth.ts";
 import { notImplemented } from "../errors.ts";
 import type { Routes } from "../knock.ts";
 
-const GET_PUT = [
-  ["GET", ""],
-  ["GET", "/:key"],
-  ["PUT", "/:key"],
-  ["PUT", "/:key/validate"],
-] as const;
+const GET = ["", "/:key"];
+const PUT = ["/:key", "/:key/validate"];
 
 const MISSING: readonly (readonly [method: "GET" | "PUT" | "POST" | "DELETE", path: string])[] = [
-  ...["/audiences", "/broadcasts"].flatMap((path) => GET_PUT.map(([method, rest]) => [method, path + rest] as const)),
+  ...GET.map((rest) => ["GET", `/broadcasts${rest}`] as const),
+  ...["/audiences", "/broadcasts"].flatMap((path) => PUT.map((rest) => ["PUT", path + rest] as const)),
   ["DELETE", "/audiences/:key"],
   ["PUT", "/broadcasts/:key/send"],
   ["PUT", "/broadcasts/:key/cancel"],

@@ -27,6 +27,8 @@ export const partialRoutes: Routes = (app, knock) => {
       valid: true,
       environment: DEVELOPMENT,
       inserted_at: toIso(of?.document.createdAt ?? null),
+      // The same, as the CLI reads it.
+      created_at: toIso(of?.document.createdAt ?? null),
       updated_at: toIso(of?.document.updatedAt ?? null),
     }),
     annotate: (partial) => annotated(partial, partialFields(partial.type), ["inserted_at"]),

@@ -31,6 +31,12 @@ test("entries, several lines of one, plural forms, comments and the header", () 
   assert.deepEqual(readPo(writePo({ a: { b: "c" } })), { "a.b": "c" });
 });
 
+test("whatever is written is read as it was", () => {
+  const texts = ['\u0001\u001f\b\f\n\r\t"\\', "\\n", "\\u0041", "\u2028 \u007f ü😀", "", " blanks "];
+  const table = Object.fromEntries(texts.map((text, i) => [`${i} ${text}`, text]));
+  assert.deepEqual(readPo(writePo(table)), table);
+});
+
 test("what is no PO file is refused with its line", () => {
   assert.throws(() => readPo('msgid "a"\nnonsense'), /Line 2/);
   assert.throws(() => readPo('"a"'), /Line 1/);

@@ -65,6 +65,11 @@ function quoted(text: string): string {
   return JSON.stringify(text);
 }
 
+const ESCAPED: { readonly [char: string]: string } = { n: "\n", t: "\t", r: "\r", b: "\b", f: "\f" };
+
+/** What `quoted` writes, and what other programs do of it. */
 function unescaped(text: string): string {
-  return text.replace(/\\(.)/g, (_, char: string) => ({ n: "\n", t: "\t", r: "\r" })[char] ?? char);
+  return text.replace(/\\(?:u([0-9a-f]{4})|(.))/gi, (_, hex: string | undefined, char: string) =>
+    hex === undefined ? (ESCAPED[char] ?? char) : String.fromCharCode(Number.parseInt(hex, 16)),
+  );
 }

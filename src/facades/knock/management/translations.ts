@@ -32,14 +32,16 @@ export const translationRoutes: Routes = (app, knock) => {
     check: (_environment, _id, source) => checkTranslation(source),
     show: (id, source, of, request) => {
       const [namespace, tenant, locale] = partsOf(id);
-      const format = queryOf(request).oneOf("format", FORMATS) ?? (source.format as string);
+      const format = queryOf(request).oneOf("format", FORMATS) ?? "json";
       return {
         locale_code: locale,
         namespace,
         ...(tenant === "" ? {} : { tenant }),
         format,
-        content: format === "po" ? writePo(tableIn(source)) : (source.content as string),
+        content: format === "json" ? (source.content as string) : poOf(source),
         inserted_at: toIso(of?.document.createdAt ?? null),
+        // The same, as the CLI reads it.
+        created_at: toIso(of?.document.createdAt ?? null),
         updated_at: toIso(of?.document.updatedAt ?? null),
       };
     },
@@ -64,7 +66,8 @@ function partsOf(id: string): readonly [string, string, string] {
 }
 
 /**
- * What is kept is JSON, whatever format it came in; `format` says which, for showing it again.
+ * What is kept is JSON, whatever format it came in, and beside it the PO file that it came as: translators' comments and
+ * the header are theirs to keep.
  * @throws KnockError 422 with all faults.
  */
 export function checkTranslation(source: unknown): JsonObject {
@@ -74,10 +77,14 @@ export function checkTranslation(source: unknown): JsonObject {
   const format = t.oneOf("format", FORMATS) ?? "json";
   const given = t.required("content");
   let content = "{}";
+  let po: string | undefined;
   if (typeof given === "string" && given.length > MAX_CONTENT) {
     t.error("content", `Expected at most ${MAX_CONTENT} characters`, "too_long");
   } else if (format === "po" && typeof given === "string") {
-    content = JSON.stringify(t.try("content", () => readPo(given)) ?? {});
+    const table = t.try("content", () => readPo(given)) ?? {};
+    checkTable(table, errors);
+    content = JSON.stringify(table);
+    po = given;
   } else if (given !== undefined) {
     // Texts stay as they were written, with their order and their blanks; an object is a client's shortcut for its text.
     content = typeof given === "string" ? given : JSON.stringify(given);
@@ -86,7 +93,11 @@ export function checkTranslation(source: unknown): JsonObject {
     else checkTable(table, errors);
   }
   if (errors.length > 0) throw invalidParams(errors);
-  return { content, format };
+  return po === undefined ? { content, format } : { content, format, po };
+}
+
+function poOf(source: JsonObject): string {
+  return typeof source.po === "string" ? source.po : writePo(tableIn(source));
 }
 
 function checkTable(table: JsonObject, errors: FieldError[]): void {

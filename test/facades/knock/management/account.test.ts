@@ -121,7 +121,17 @@ forEachKnock((name, open) => {
 
   test(`${name}: what there is none of is an empty list; what is not there yet says so`, async () => {
     const { call } = await open();
-    for (const path of ["branches", "members", "sources", "source_providers", "goals", "schemas", "tags", "assets"]) {
+    for (const path of [
+      "audiences",
+      "branches",
+      "members",
+      "sources",
+      "source_providers",
+      "goals",
+      "schemas",
+      "tags",
+      "assets",
+    ]) {
       assert.deepEqual((await call("GET", `/${path}?environment=development`)).body.entries, [], path);
       assert.equal((await call("GET", `/${path}/x`)).status, 404, path);
     }
