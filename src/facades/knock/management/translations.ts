@@ -1,5 +1,6 @@
 /** Translations: texts by key for one locale, of a namespace and of a tenant if they are for these only. */
 import type { FastifyRequest } from "fastify";
+import type { StepLanguage } from "../../../engine/workflow/ports.ts";
 import { isObject, type Json, type JsonObject } from "../../../lib/json.ts";
 import { type FieldError, invalid, invalidParams } from "../errors.ts";
 import type { Routes } from "../knock.ts";
@@ -29,7 +30,7 @@ export const translationRoutes: Routes = (app, knock) => {
       const is = (name: string, value: string): boolean => (query.text(name) ?? value) === value;
       return is("namespace", namespace) && is("tenant", tenant) && is("locale_code", locale);
     },
-    check: (_environment, _id, source) => checkTranslation(source),
+    check: (_environment, _id, source) => checkTranslation(source, knock.engine.workflows.language),
     show: (id, source, of, request) => {
       const [namespace, tenant, locale] = partsOf(id);
       const format = queryOf(request).oneOf("format", FORMATS) ?? "json";
@@ -70,7 +71,7 @@ function partsOf(id: string): readonly [string, string, string] {
  * the header are theirs to keep.
  * @throws KnockError 422 with all faults.
  */
-export function checkTranslation(source: unknown): JsonObject {
+export function checkTranslation(source: unknown, language: Pick<StepLanguage, "checkText">): JsonObject {
   const errors: FieldError[] = [];
   const t = new Reader(cleaned(source, "translation", errors), "", errors);
   if (errors.length > 0) throw invalidParams(errors);
@@ -82,15 +83,15 @@ export function checkTranslation(source: unknown): JsonObject {
     t.error("content", `Expected at most ${MAX_CONTENT} characters`, "too_long");
   } else if (format === "po" && typeof given === "string") {
     const table = t.try("content", () => readPo(given)) ?? {};
-    checkTable(table, errors);
+    checkTable(table, language, t);
     content = JSON.stringify(table);
     po = given;
   } else if (given !== undefined) {
     // Texts stay as they were written, with their order and their blanks; an object is a client's shortcut for its text.
     content = typeof given === "string" ? given : JSON.stringify(given);
     const table = parsed(content);
-    if (!isObject(table)) t.error("content", "Expected the text of a JSON object");
-    else checkTable(table, errors);
+    if (!isObject(table)) t.error("content", `Expected the text of a JSON object${faultIn(content)}`);
+    else checkTable(table, language, t);
   }
   if (errors.length > 0) throw invalidParams(errors);
   return po === undefined ? { content, format } : { content, format, po };
@@ -100,7 +101,9 @@ function poOf(source: JsonObject): string {
   return typeof source.po === "string" ? source.po : writePo(tableIn(source));
 }
 
-function checkTable(table: JsonObject, errors: FieldError[]): void {
+/** Texts are Liquid: a fault in one would be that of every step that shows it. */
+function checkTable(table: JsonObject, language: Pick<StepLanguage, "checkText">, t: Reader): void {
+  const { errors } = t;
   const check = (value: Json | undefined, at: string, level: number): void => {
     if (errors.length >= 20) return;
     const fault = (message: string): void => {
@@ -108,6 +111,7 @@ function checkTable(table: JsonObject, errors: FieldError[]): void {
     };
     if (typeof value === "string") {
       if (value.includes("\0") || !value.isWellFormed()) fault("Expected text without NUL and broken surrogate pairs");
+      else t.try("content", () => language.checkText(value, at));
     } else if (isObject(value)) {
       if (level > MAX_LEVELS) fault(`Expected at most ${MAX_LEVELS} levels`);
       else for (const [key, one] of Object.entries(value)) check(one, `${at}.${key}`, level + 1);
@@ -119,6 +123,16 @@ function checkTable(table: JsonObject, errors: FieldError[]): void {
 function tableIn(source: JsonObject): JsonObject {
   const table = parsed(source.content as string);
   return isObject(table) ? table : {};
+}
+
+/** Where a text stops being JSON, as the parser tells it; nothing for JSON of something else. */
+function faultIn(text: string): string {
+  try {
+    JSON.parse(text);
+    return "";
+  } catch (error) {
+    return `: ${(error as Error).message}`;
+  }
 }
 
 function parsed(text: string): Json | undefined {

@@ -73,6 +73,17 @@ forEachKnock((name, open) => {
     for (const content of ["[]", "nonsense", '{"a":[1]}', '{"a":null}', 1]) {
       assert.equal((await put("fr", { content, format: "json" })).status, 422, String(content));
     }
+    const broken = await put("fr", { content: '{"a": {"b": "x\\n{{ y"}, "c": "{% nope %}"}', format: "json" });
+    assert.deepEqual(
+      broken.body.errors.map(({ field, message }: { field: string; message: string }) => [field, message]),
+      [
+        ["content.a.b", 'output "{{ y" not closed (line 2)'],
+        ["content.c", 'tag "nope" not found (line 1)'],
+      ],
+    );
+    const half = await put("fr", { content: '{"a": "b",\n "c": }', format: "json" });
+    assert.match(half.body.message, /^content: Expected the text of a JSON object: Unexpected token /);
+    assert.equal((await put("fr", { content: 'msgid "a"\nmsgstr "{{ y"\n', format: "po" })).status, 422);
     assert.equal((await put("english!", english)).status, 422);
     assert.equal((await put("en?namespace=a/b", english)).status, 422);
   });
