@@ -829,6 +829,15 @@ export interface ContentLanguage {
 
 export class RenderError extends Error {
   override name = "RenderError";
+  /** Of the template, and the line in it; null where there is none to name. */
+  readonly field: string | null;
+  readonly line: number | null;
+
+  constructor(message: string, more: { readonly cause?: unknown; field?: string; line?: number | null } = {}) {
+    super(message, more.cause === undefined ? undefined : { cause: more.cause });
+    this.field = more.field ?? null;
+    this.line = more.line ?? null;
+  }
 }
 
 // ——— channels ————————————————————————————————————————————————————————————————————————————————————————————————————

@@ -21,18 +21,21 @@ export class Refusal extends Error {
   readonly code: RefusalCode;
   /** Path of the field at fault, for example `message.routing.method`. */
   readonly field: string | undefined;
+  /** In the text of that field, from 1. */
+  readonly line: number | undefined;
   /** After how many milliseconds to try again, for `busy`, `too_many` and `unavailable`. */
   readonly retryAfterMs: number | undefined;
 
   constructor(
     code: RefusalCode,
     message: string,
-    more: { field?: string; retryAfterMs?: number; cause?: unknown } = {},
+    more: { field?: string; line?: number; retryAfterMs?: number; cause?: unknown } = {},
   ) {
     super(message, more.cause === undefined ? undefined : { cause: more.cause });
     this.name = "Refusal";
     this.code = code;
     this.field = more.field;
+    this.line = more.line;
     this.retryAfterMs = more.retryAfterMs;
   }
 }

@@ -59,7 +59,9 @@ function* pairs(message: MessageRendering, given: Pairs): Steps<[string, string]
   if ("text" in given) {
     const object = yield* message.object(given);
     for (const [key, value] of Object.entries(object ?? {})) {
-      if (isObject(value) || Array.isArray(value)) throw new RenderError(`${given.name}: values are texts`);
+      if (isObject(value) || Array.isArray(value)) {
+        throw new RenderError(`${given.name}: values are texts`, { field: given.name });
+      }
       if (value !== null && value !== undefined) made.push([oneLine(key), oneLine(String(value))]);
     }
     return made;

@@ -12,6 +12,7 @@ import {
   contextOf,
   described,
   failedLookUp,
+  lineOf,
   type Path,
   print,
   printPieces,
@@ -86,7 +87,9 @@ export function readText(text: string, field: string): Template {
   try {
     return compile(text);
   } catch (error) {
-    if (error instanceof TemplateError) throw new Refusal("invalid", error.message, { field });
+    if (error instanceof TemplateError) {
+      throw new Refusal("invalid", error.message, { field, ...(error.line !== null && { line: error.line }) });
+    }
     throw error;
   }
 }
@@ -151,14 +154,19 @@ export class MessageRendering {
     const text = (yield* this.optional(field, "json"))?.trim() ?? "";
     if (field === null || text === "") return null;
     const value = parsedJson(text);
-    if (!isObject(value)) throw new RenderError(`${field.name}: this is no JSON object`);
+    if (!isObject(value)) {
+      throw new RenderError(`${field.name}: this is no JSON object`, { field: field.name });
+    }
     return value;
   }
 }
 
 /** As an error of the author's that names the field; a failed look-up stays what it is. */
 export function failure(error: unknown, field: string): unknown {
-  return failedLookUp(error) ?? new RenderError(`${field}: ${described(error)}`, { cause: error });
+  return (
+    failedLookUp(error) ??
+    new RenderError(`${field}: ${described(error)}`, { cause: error, field, line: lineOf(error) })
+  );
 }
 
 /** @returns undefined when the text is no JSON. Keys named `__proto__` are plain keys. */

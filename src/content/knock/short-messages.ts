@@ -57,7 +57,9 @@ export function readChatTemplate(template: JsonObject): MessageTemplate {
     const raw: JsonObject = { summary: short === "" ? null : oneLine(short) };
     if (hasJson) {
       const value = parsedJson(yield* message.print(json, "json"));
-      if (typeof value !== "object" || value === null) throw new RenderError("json_body: this is no JSON");
+      if (typeof value !== "object" || value === null) {
+        throw new RenderError("json_body: this is no JSON", { field: "json_body" });
+      }
       return { ...NO_CONTENT, text: short, body: short, raw: { ...raw, json: value } };
     }
     const blocks = body === null ? [] : readMarked(yield* message.print(body, "marked"), session.values, budget).blocks;

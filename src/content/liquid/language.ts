@@ -42,6 +42,12 @@ export type Path = readonly (string | number)[];
 /** The text is no Liquid. The message names the line. */
 export class TemplateError extends Error {
   override name = "TemplateError";
+  readonly line: number | null;
+
+  constructor(message: string, line: number | null = null) {
+    super(message);
+    this.line = line;
+  }
 }
 
 /** Mailers cut what is longer than 100 KB. At this size the worst text takes 0.3 s to read. */
@@ -89,7 +95,7 @@ function parse(source: string): Template {
     return { source: text, literal: null, pieces: piecesOf(nodes), nodes };
   } catch (error) {
     if (error instanceof RangeError) throw new TemplateError("the template is nested too deeply");
-    throw new TemplateError(described(error));
+    throw new TemplateError(described(error), lineOf(error));
   }
 }
 
@@ -190,6 +196,15 @@ export function described(error: unknown): string {
   const said = message.replace(/, line:\d+, col:\d+$/, "").slice(0, 300);
   // What happened in a partial is told with the line of the partial.
   return line === undefined || / \(line \d+\)$/.test(said) ? said : `${said} (line ${line})`;
+}
+
+/** In which line of the author's text that is; of what a partial is at fault for, the line that includes it. */
+export function lineOf(error: unknown): number | null {
+  if (error instanceof RenderError || error instanceof TemplateError) return error.line;
+  if (!LiquidError.is(error)) return null;
+  const { originalError, token } = error as { originalError?: unknown; token?: { getPosition(): number[] } };
+  if (LiquidError.is(originalError)) return lineOf(originalError);
+  return lineOf(originalError) ?? token?.getPosition()[0] ?? null;
 }
 
 /** The look-up that failed, if it was one: then the template is not at fault. */

@@ -172,12 +172,17 @@ async function rendering(
   try {
     return { rendered: await render() };
   } catch (error) {
-    if (error instanceof RenderError) return { errors: [{ message: error.message, field: null }] };
+    if (error instanceof RenderError) return { errors: [fault(error.message, error.field, error.line)] };
     if (error instanceof Refusal && error.code === "invalid") {
-      return { errors: [{ message: error.message, field: error.field?.replace(/^template\./, "") ?? null }] };
+      return { errors: [fault(error.message, error.field?.replace(/^template\./, "") ?? null, error.line ?? null)] };
     }
     throw error;
   }
+}
+
+function fault(message: string, field: string | null, line: number | null): JsonObject {
+  const named = `${field}: `;
+  return { message: message.startsWith(named) ? message.slice(named.length) : message, field, line };
 }
 
 // ——— what is asked for ———————————————————————————————————————————————————————————————————————————————————————————

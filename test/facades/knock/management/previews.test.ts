@@ -60,6 +60,18 @@ forEachKnock((name, open) => {
     assert.match(chat.template.markdown_body, /1/);
     const failed = await preview({ channel_type: "sms", template: { text_body: "{% if %}" } });
     assert.deepEqual([failed.result, failed.errors.length, failed.template], ["error", 1, undefined]);
+    // The vendor's dashboard and SDK point to the place.
+    const places = [
+      [{ channel_type: "sms", template: { text_body: "a\n{% if %}" } }, "text_body", 2],
+      [{ channel_type: "sms", template: { text_body: "a\n\n{{ 1 | divided_by: 0 }}" } }, "text_body", 3],
+      [{ channel_type: "email", template: { subject: "s", html_body: "\n{% render 'nobody' %}" } }, "html_body", 2],
+      [{ channel_type: "chat", template: { markdown_body: "x", json_body: "{ nope" } }, "json_body", null],
+    ] as const;
+    for (const [asked, field, line] of places) {
+      const { errors } = await preview(asked);
+      assert.deepEqual([errors[0].field, errors[0].line], [field, line], JSON.stringify(errors));
+      assert.ok(!errors[0].message.startsWith(field), errors[0].message);
+    }
   });
 
   test(`${name}: layouts and partials that are not kept`, async () => {
