@@ -3,6 +3,7 @@
  *
  *   status=unread                                              text
  *   categories[]=a&categories[]=b                              list
+ *   resource_type=workflow,partial                             list, where known words are asked for
  *   objects[0][id]=a&objects[0][collection]=b                  list of maps
  *   recipients[]=u1&recipients[][id]=o&recipients[][collection]=c   list; what follows an `[][id]` completes its map
  *   recipient[id]=o&recipient[collection]=c                    map
@@ -76,9 +77,10 @@ export class Query {
       });
   }
 
-  /** As `texts`, of known words. */
+  /** As `texts`, of known words; these may come in one text with commas. */
   wordsOf<const T extends string>(name: string, words: readonly T[]): readonly T[] {
-    return this.texts(name).map((text, i) => {
+    const given = this.texts(name).flatMap((text) => text.split(",").filter((word) => word !== ""));
+    return given.map((text, i) => {
       const found = words.find((word) => word === text);
       if (found === undefined) throw invalid(`${name}[${i}]`, `Expected ${words.join(", ")}`);
       return found;

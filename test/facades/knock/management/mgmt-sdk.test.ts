@@ -61,6 +61,11 @@ forEachKnock((name, open) => {
       (await client.translations.retrieve("en", { environment, namespace: "sdk" })).translation.namespace,
       "sdk",
     );
+    // Of several words this SDK makes one text with commas.
+    const resource_type = ["translation" as const, "email_layout" as const];
+    await client.commits.commitAll({ environment, commit_message: "some", resource_type });
+    const two = (await client.commits.list({ environment, resource_type })).entries;
+    assert.deepEqual(two.map(({ resource }) => resource.type).sort(), ["email_layout", "translation"]);
     assert.equal((await client.commits.commitAll({ environment, commit_message: "M" })).result, "success");
     const types: string[] = [];
     for await (const { resource } of client.commits.list({ environment, limit: 1 })) types.push(resource.type);
@@ -80,6 +85,7 @@ forEachKnock((name, open) => {
     assert.match((await client.apiKeys.exchange({ environment })).api_key, /./);
     assert.deepEqual((await client.variables.list({ environment })).entries, []);
     assert.deepEqual((await client.members.list()).entries, []);
+    assert.deepEqual((await client.audiences.list({ environment })).entries, []);
     assert.deepEqual((await client.branches.list({ environment })).entries, []);
     const message_type = { name: "T", description: null, preview: "<p></p>" };
     await client.messageTypes.upsert("sdk", { environment, message_type, commit: true });
