@@ -227,8 +227,10 @@ class Check {
       const { code, field, message } = error as { code?: unknown; field?: string; message: string };
       if (code !== "invalid") throw error;
       const at = field ?? "template";
+      // What has the wrong type was told already.
+      if (this.#errors.some((known) => known.field === step.path(at))) return;
       // The message of a refusal begins with its field; here the field has the step's path before it.
-      step.error(at, message.startsWith(`${at}: `) ? message.slice(at.length + 2) : message);
+      step.error(at, message.startsWith(at) ? message.slice(at.length).replace(/^:? /, "") : message);
     }
   };
 

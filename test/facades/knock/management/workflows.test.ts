@@ -155,6 +155,23 @@ forEachKnock((name, open) => {
     assert.equal(entries.length, 10);
   });
 
+  test(`${name}: a fault of a template is told once, with its path before it and not in it`, async () => {
+    const { call } = await open();
+    const faults = async (channel_key: string, template: object) => {
+      const steps = [{ type: "channel", ref: "s", channel_key, template }];
+      const { body } = await call("PUT", "/workflows/faulty/validate", { workflow: { name: "W", steps } });
+      return body.errors.map(({ field, message }: { field: string; message: string }) => `${field} ${message}`);
+    };
+    assert.deepEqual(await faults("in-app", { markdown_body: "x", action_buttons: [{ action: "a" }] }), [
+      "steps[0].template.action_buttons[0].label is required",
+    ]);
+    const [block] = await faults("email", { subject: "s", visual_blocks: [{ type: "nope" }] });
+    assert.match(block ?? "", /^steps\[0\]\.template\.visual_blocks\[0\]\.type must be markdown, /);
+    assert.deepEqual(await faults("email", { subject: "s", html_body: "a\n{{ x" }), [
+      'steps[0].template.html_body output "{{ x" not closed (line 2)',
+    ]);
+  });
+
   test(`${name}: environments answer to two names, branches to none; a public key may not author`, async () => {
     const target = await open();
     const { call } = target;
