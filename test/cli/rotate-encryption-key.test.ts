@@ -7,6 +7,7 @@ import { type Config, readConfig } from "../../src/config.ts";
 import { OUTBOUND_WEBHOOK } from "../../src/engine/endpoints.ts";
 import { ENCRYPTION_KEY, sealedStore } from "../../src/engine/sealed-store.ts";
 import { PROVIDER } from "../../src/engine/templates.ts";
+import { USERS } from "../../src/engine/workflow/model.ts";
 import { createEnvironment, FIRST_ENVIRONMENT_ID, openFirstEnvironment } from "../../src/http/environments.ts";
 import { FakeClock } from "../../src/lib/clock.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
@@ -66,6 +67,10 @@ async function opened(t: TestContext, place: Place, keys: Keys) {
   const read = async (kind: string, id: string, on = store) =>
     (await on.documents.read(FIRST_ENVIRONMENT_ID, kind, id))?.body;
   return { store, raw, vault, write, read };
+}
+
+function user(id: string) {
+  return { collection: USERS, id };
 }
 
 async function rotate(place: Place, keys: Keys) {
@@ -216,6 +221,44 @@ for (const dialect of DIALECTS) {
       assert.equal((await server.read(OUTBOUND_WEBHOOK, id))?.secret, `second ${id}`);
       const stored = (await server.read(OUTBOUND_WEBHOOK, id, server.raw))?.secret as string;
       assert.equal(keyIdOf(stored), server.vault.keyId);
+    }
+  });
+
+  test(`${dialect}: channel data that changes meanwhile is kept, and what no key opens is named`, async (t) => {
+    const place = await placed(t);
+    const server = await opened(t, place, { key: NEW, old: [OLD] });
+    const under = async (key: Buffer) => {
+      const vault = openVault({ encryptionKey: key, oldEncryptionKeys: [OLD, NEW] });
+      return { vault, store: await sealedStore(server.raw, vault, FIRST_ENVIRONMENT_ID, clock) };
+    };
+    const [{ store: before }, lost] = [await under(OLD), await under(LOST)];
+    const put = (on: typeof before, id: string, token: string) =>
+      on.parties.modifyDocument(FIRST_ENVIRONMENT_ID, user(id), "channel", "chat", clock.now(), (old) => ({
+        ...old,
+        [token]: "there",
+        connections: [{ access_token: token }],
+      }));
+    const ids = Array.from({ length: 120 }, (_, i) => `u${i}`);
+    for (const id of ids) await put(before, id, "first");
+    await put(lost.store, "lost", "gone");
+    // As if nobody had noted that key.
+    const forget = { kind: ENCRYPTION_KEY, id: lost.vault.keyId as string, body: null, expect: "any" as const };
+    await server.raw.documents.write(FIRST_ENVIRONMENT_ID, [forget], clock.now());
+    const changing = (async () => {
+      for (const id of ids) await put(server.store, id, "second");
+    })();
+    const [{ code, progress }] = await Promise.all([rotate(place, { key: NEW, old: [OLD] }), changing]);
+    assert.equal(code, 1);
+    assert.match(progress, /party_documents env_\S+ \$users\/lost channel chat: a text is sealed with the key/);
+    for (const id of ids) {
+      const read = (on: typeof before) => on.parties.document(FIRST_ENVIRONMENT_ID, user(id), "channel", "chat");
+      assert.deepEqual((await read(server.store))?.body, {
+        first: "there",
+        second: "there",
+        connections: [{ access_token: "second" }],
+      });
+      const [text] = Object.values((await read(server.raw))?.body ?? {});
+      assert.equal(keyIdOf(text as string), server.vault.keyId);
     }
   });
 
