@@ -107,14 +107,14 @@ export function openVault({ encryptionKey, oldEncryptionKeys }: EncryptionKeys):
 
     open(sealed) {
       if (!sealed.startsWith(MARK)) return sealed;
+      const remembered = textOf.get(sealed);
+      if (remembered !== undefined) return remembered;
       if (sealed.startsWith(IN_THE_CLEAR)) return sealed.slice(IN_THE_CLEAR.length);
       const id = keyIdOf(sealed);
       if (id === null)
         throw new CannotOpen("a sealed text is damaged, or a newer version of this program wrote it", null);
       const key = known.get(id);
       if (key === undefined) throw new CannotOpen(`a text is sealed with the key ${id}, which is not configured`, id);
-      const remembered = textOf.get(sealed);
-      if (remembered !== undefined) return remembered;
       try {
         const text = opened(sealed, key);
         if (text.length <= MAX_REMEMBERED_LENGTH) textOf.set(sealed, text);
