@@ -151,7 +151,10 @@ function* moveMessages(merge: Merge): Operation<void> {
   }
   yield* moveDeliveries(merge);
   yield* moveRecords(merge);
-  const sql = `update messages set user_id = ?, recipient = ? where ${MESSAGES_OF}`;
+  // A delayed one loses its lease as runs do: what is being planned of it would make it the other's again.
+  const sql = `update messages set user_id = ?, recipient = ?, lease_until = null,
+      ready_at = case when lease_until is null then ready_at else due_at end
+    where ${MESSAGES_OF}`;
   yield* run(text(dialect, sql, [into, into, ...mine]));
 }
 

@@ -149,6 +149,28 @@ forEachDatabase((name, open, openRaw) => {
     assert.equal(await store.messages.findByUser(env, request.id, "new"), message.id);
   });
 
+  test(`${name}: a delayed message that is being planned is planned anew for the target`, async () => {
+    const store = await open();
+    const env = newEnvironmentId();
+    await identify(store, env, { old: {}, new: {} });
+    const request = aRequest(env);
+    const message = aMessage(request, {
+      userId: "old",
+      recipient: "old",
+      state: "delayed",
+      dueAt: T0,
+      plannedAt: null,
+    });
+    await store.pipeline.accept([accepting(request, [{ message, deliveries: [] }])]);
+    const held = T0 + 30_000;
+    await store.pipeline.claimMessages(T0, 10_000, held);
+    await store.parties.mergeUsers(env, "new", "old", T0 + 1);
+    const planned = { message: { ...message, state: "routed" as const, plannedAt: T0 }, deliveries: [] };
+    assert.deepEqual(await store.pipeline.commitPlanned([planned], held), [false]);
+    const again = (await store.pipeline.claimMessages(T0 + 1, 10_000, held + 1)).find(({ id }) => id === message.id);
+    assert.deepEqual([again?.userId, again?.recipient], ["new", "new"]);
+  });
+
   test(`${name}: runs that wait go on for the target; a lease on one is over`, async () => {
     const store = await open();
     const env = newEnvironmentId();

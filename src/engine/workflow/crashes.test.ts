@@ -47,6 +47,50 @@ forEachDatabase((dialect, open) => {
   const newWorld = async (wrap?: (store: Store) => Store): Promise<WorkflowEngine> =>
     startWorkflowEngine({ store: await open(), clock, env: newId("env", clock.now()), fresh: true }, wrap);
 
+  test(`${dialect}: a leg under way for a user who is merged into another is walked anew for that one`, async () => {
+    const reading = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    let reads = 0;
+    const world = await newWorld(
+      withRuns((runs) => ({
+        batch: async (...args) => {
+          const contents = await runs.batch(...args);
+          if (++reads === 1) {
+            reading.resolve();
+            await goOn.promise;
+          }
+          return contents;
+        },
+        claim: async (...args) => {
+          const claimed = await runs.claim(...args);
+          if (reads > 0 && claimed.length > 0) setImmediate(goOn.resolve);
+          return claimed;
+        },
+      })),
+    );
+    try {
+      for (const id of ["ann", "new"]) await world.identify(id);
+      const batch: Step = { type: "batch", ref: "batch", settings: { batch_window: { unit: "seconds", value: 5 } } };
+      await world.put("likes", [batch, inApp("feed", "{{ recipient.id }}")]);
+      await world.trigger("likes");
+      await world.pass();
+      world.clock.advance(5_000);
+      await reading.promise;
+      world.clock.advance(1);
+      await world.engine.workflows.parties.mergeUsers(world.env, "new", "ann", world.clock.now());
+      await world.pass();
+      assert.equal(await itemsOf(world, "ann"), 0);
+      const items = await world.inbox("new");
+      assert.deepEqual(
+        items.map(({ content }) => content.body),
+        ["new"],
+      );
+    } finally {
+      goOn.resolve();
+      await world.close();
+    }
+  });
+
   test(`${dialect}: a leg that was not committed is walked again when its lease has lapsed`, async () => {
     let crashes = 1;
     const world = await newWorld(

@@ -121,7 +121,7 @@ export function openWorkflows(options: WorkflowOptions, deps: WorkflowDeps): Ope
       async mergeUsers(...args) {
         await store.parties.mergeUsers(...args);
         // What was under way for the one who is gone was given up, and is due at once.
-        for (const work of ["requests", "runs", "schedules"] as const) bus.lookNow(work);
+        for (const work of ["requests", "messages", "runs", "schedules"] as const) bus.lookNow(work);
       },
     },
     language,

@@ -17,7 +17,7 @@ import type { Bus, Store } from "../ports.ts";
 import { isUnavailable } from "../refusal.ts";
 import { TENANT } from "../templates.ts";
 import { type LoadDeps, type Loaded, loadRuns } from "./load.ts";
-import type { BatchStep, Run, RunRecord, RunState } from "./model.ts";
+import { type BatchStep, partyKey, type Run, type RunRecord, type RunState } from "./model.ts";
 import { standing } from "./places.ts";
 import type { Leg, LegResult } from "./ports.ts";
 import { RunLog } from "./record.ts";
@@ -47,6 +47,7 @@ type Attempt = { readonly leg: Leg; readonly leaseUntil: Millis };
 
 /** A run under way here, and the lease it is under. */
 interface Hold {
+  readonly recipient: string;
   leaseUntil: Millis;
 }
 
@@ -72,12 +73,17 @@ export class Runner {
     const now = clock.now();
     const leaseUntil = now + leaseMs;
     const claimed = await store.runs.claim(now, limit, leaseUntil);
-    const runs = claimed.filter(({ messageId }) => {
+    const runs = claimed.filter(({ messageId, recipient: party }) => {
+      const recipient = partyKey(party);
       const hold = this.#held.get(messageId);
+      // Of a user who was merged into another: what is under way is for nobody any more, and stays under its old lease.
+      if (hold?.recipient !== recipient) {
+        this.#held.set(messageId, { recipient, leaseUntil });
+        return true;
+      }
       // Our own lease lapsed while the leg was under way, perhaps in the middle of a call: it goes on under the new one.
-      if (hold !== undefined) hold.leaseUntil = leaseUntil;
-      else this.#held.set(messageId, { leaseUntil });
-      return hold === undefined;
+      hold.leaseUntil = leaseUntil;
+      return false;
     });
     if (runs.length === 0) return claimed.length === 0 ? [] : [Promise.resolve()];
     this.#renew();
@@ -103,7 +109,7 @@ export class Runner {
   /** Rejects when the database does; the run is claimed again when its lease lapses. */
   async #advance(loaded: Loaded, isStopping: () => boolean, stop: AbortSignal): Promise<void> {
     const { run } = loaded;
-    const hold = this.#held.get(run.messageId) ?? { leaseUntil: 0 };
+    const hold = this.#held.get(run.messageId) ?? { recipient: "", leaseUntil: 0 };
     try {
       let now = loaded;
       for (let round = 0; round < MAX_ROUNDS && !isStopping(); round++) {

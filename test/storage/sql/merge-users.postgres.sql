@@ -133,7 +133,8 @@ where messages.env_id = v.env_id and messages.id = v.id;
 
 -- mergeUsers
 update messages
-set user_id = $1, recipient = $2
+set user_id = $1, recipient = $2, lease_until = null, ready_at = case
+    when lease_until is null then ready_at else due_at end
 where env_id = $3 and recipient = $4 and user_id = $5;
 
 -- mergeUsers

@@ -129,7 +129,8 @@ where messages.env_id = v.env_id and messages.id = v.id;
 
 -- mergeUsers
 update messages
-set user_id = ?, recipient = ?
+set user_id = ?, recipient = ?, lease_until = null, ready_at = case
+    when lease_until is null then ready_at else due_at end
 where env_id = ? and recipient = ? and user_id = ?;
 
 -- mergeUsers
