@@ -141,7 +141,9 @@ function* writeRuns(decided: readonly Decided[], batches: LockedBatches): Operat
     written.add(nameOf(run));
     if (next.kind === "end") ended.push([run.environmentId, run.messageId]);
     else {
-      const dueAt = carriedBy(run, next.state, batches)?.closesAt ?? next.dueAt;
+      const closesAt = carriedBy(run, next.state, batches)?.closesAt ?? next.dueAt;
+      // Who opens a batch waits for its close; a carrier that failed to close it waits longer.
+      const dueAt = leg.gate === null ? Math.max(closesAt, next.dueAt) : closesAt;
       waiting.push([run.environmentId, run.messageId, next.status, runStateText(next.state), dueAt]);
     }
   }

@@ -327,6 +327,34 @@ forEachDatabase((dialect, open) => {
     }
   });
 
+  test(`${dialect}: a batch whose leg cannot be stored for a moment is tried again later, with all that it holds`, async () => {
+    let isBroken = true;
+    const world = await newWorld(
+      withRuns((runs) => ({
+        commit: (...args) =>
+          isBroken && args[0].some(({ deliveries }) => deliveries.length > 0)
+            ? Promise.reject(new Error("cannot be stored"))
+            : runs.commit(...args),
+      })),
+    );
+    try {
+      await world.identify("ann");
+      const batch: Step = { type: "batch", ref: "batch", settings: { batch_window: { unit: "seconds", value: 5 } } };
+      await world.put("likes", [batch, inApp("feed", "{{ total_activities }}")]);
+      for (let i = 0; i < 2; i++) {
+        await world.trigger("likes");
+        await world.pass();
+      }
+      await world.pass(5_000);
+      assert.equal(await itemsOf(world), 0);
+      isBroken = false;
+      await world.pass(10_000);
+      assert.deepEqual(await bodiesOf(world), ["2"]);
+    } finally {
+      await world.close();
+    }
+  });
+
   test(`${dialect}: of two processes that begin the only run of a recipient at once, one does`, async () => {
     let asked = 0;
     const bothAsked = Promise.withResolvers<void>();
