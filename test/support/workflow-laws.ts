@@ -26,6 +26,10 @@ export function checkLaws(aftermath: Aftermath, found: Found): void {
     const { ask, user } = of[0] as Story;
     const items = (found.items.get(user) ?? []).filter((item) => item.origin?.versionId === of[0]?.record.versionId);
     const shown = items.map(activitiesOf);
+    if (ask.kind.once) {
+      onlyOne(of, items.length);
+      continue;
+    }
     everyActivityOnce(of, shown);
     // Whoever has been taken out of a batch may have made its window slide.
     const onTime = aftermath.calm && of.every((story) => !(story.ask.canceled ?? 0));
@@ -76,6 +80,19 @@ function activitiesOf({ origin, data, createdAt }: InboxItem): Shown {
     pages: new Set(activities.map((activity) => activity.data.page)),
     total: origin?.totalActivities ?? 1,
   };
+}
+
+/** Who had a run canceled may have had the only one. */
+function onlyOne(stories: readonly Story[], shown: number): void {
+  const wasCanceled = stories.some(({ ask }) => (ask.canceled ?? 0) > 0);
+  assert.ok(shown === 1 || (wasCanceled && shown === 0), `${told(stories)}: shown ${shown} times`);
+  const late = stories.filter(cameTooOften);
+  const canceled = stories.filter(({ record }) => record.status === "cancelled");
+  assert.equal(late.length + canceled.length + shown, stories.length, told(stories));
+}
+
+function cameTooOften({ record }: Story): boolean {
+  return record.log.at(-1)?.data?.reason === "trigger_frequency";
 }
 
 /** No activity is shown twice, and what is not shown was canceled, or throttled, or went with a batch that was. */
@@ -161,7 +178,9 @@ function batchesAsAskedFor(kind: Kind, items: readonly InboxItem[], shown: reado
 /** Replays who came to a throttle, and counts how many it should have let through of those who came at one moment. */
 function throttlesHold(passages: readonly Passage[], stories: readonly Story[]): void {
   const held = new Set(
-    stories.filter(({ record }) => record.log.some(({ event }) => event === "throttled")).map((s) => s.message.id),
+    stories
+      .filter((story) => cameTooOften(story) || story.record.log.some(({ event }) => event === "throttled"))
+      .map(({ message }) => message.id),
   );
   for (const [key, of] of Map.groupBy(passages, (passage) => passage.key)) {
     let windowUntil = 0;

@@ -1,10 +1,18 @@
 /**
- * Storms: many short stories of triggers and cancellations at once, over workflows that batch and throttle, worked on by
+ * Storms: many short stories of triggers and cancellations at once, over workflows that batch and throttle, or come but once, worked on by
  * two processes that crash and stall. What must be true afterwards is in workflow-laws.ts.
  */
 import type { Store } from "../../src/engine/ports.ts";
 import { Refusal } from "../../src/engine/refusal.ts";
-import { type BatchStep, type PartyRef, type Step, type ThrottleStep, USERS } from "../../src/engine/workflow/model.ts";
+import {
+  type BatchStep,
+  type PartyRef,
+  partyKey,
+  type Step,
+  type ThrottleStep,
+  USERS,
+  type Workflow,
+} from "../../src/engine/workflow/model.ts";
 import type { RunStore } from "../../src/engine/workflow/ports.ts";
 import type { FakeClock } from "../../src/lib/clock.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
@@ -27,6 +35,7 @@ export interface Ask {
 
 /** A run that came to a throttle, in the order of the commits. */
 export interface Passage {
+  /** Of the throttle, with whose it is. */
   readonly key: string;
   readonly windowMs: number;
   readonly limit: number;
@@ -38,6 +47,8 @@ export interface Passage {
 export interface Kind {
   readonly name: string;
   readonly steps: readonly Step[];
+  /** A recipient gets it but once. */
+  readonly once: boolean;
 }
 
 /** What is left of a storm. */
@@ -100,7 +111,10 @@ export class Storms {
       processes.push(Object.assign(process, { world }));
     }
     const kinds = someKinds(dice(1));
-    for (const { name, steps } of kinds) await (processes[0] as Process).world.put(name, steps);
+    for (const { name, steps, once } of kinds) {
+      const more: Partial<Workflow> = once ? { trigger_frequency: "once_per_recipient" } : {};
+      await (processes[0] as Process).world.put(name, steps, more);
+    }
     // By then the second process has heard of them, too.
     (processes[0] as Process).world.clock.advance(5 * SECOND);
     return new Storms(processes, kinds, passages);
@@ -259,8 +273,9 @@ function faulty(process: Process, runs: RunStore, passages: Passage[]): Partial<
     const results = await runs.commit(legs, ...rest);
     legs.forEach(({ run, gate }, i) => {
       if (results[i] === "written" && gate?.kind === "throttle") {
-        const { key, now, until, limit } = gate;
+        const { now, until, limit } = gate;
         const at = process.world.clock.now();
+        const key = `${partyKey(run.recipient)} ${gate.key}`;
         passages.push({ key, windowMs: until - now, limit, messageId: run.messageId, at });
       }
     });
@@ -336,9 +351,11 @@ function someKinds(roll: () => number): readonly Kind[] {
     () => [delay(), batch()],
     () => [batch(), delay()],
     () => [batch(), throttle()],
+    () => [delay()],
   ];
   return Array.from({ length: KINDS }, (_, i) => {
     const steps = (shapes[i % shapes.length] as () => readonly Step[])();
-    return { name: `kind-${i}`, steps: [...steps, inApp("feed", "{{ total_activities }}")] };
+    const once = steps.every(({ type }) => type === "delay");
+    return { name: `kind-${i}`, steps: [...steps, inApp("feed", "{{ total_activities }}")], once };
   });
 }
