@@ -246,6 +246,8 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
           return publicUrl();
         },
         rateLimits: config.knockRateLimits === "on",
+        // Whoever lets every body be larger means triggers, too.
+        maxTriggerBytes: Math.max(config.maxTriggerBodyBytes, config.maxBodyBytes),
       },
     };
     const svix: Svix = {

@@ -340,6 +340,13 @@ export const SETTINGS = {
     "1024 to 104857600",
     whole(1024, 104_857_600),
   ),
+  maxTriggerBodyBytes: setting(
+    "CARILLON_MAX_TRIGGER_BODY_BYTES",
+    "Largest body of a trigger of Knock's, where CARILLON_MAX_BODY_BYTES is less: 10 MB of data, and whom it is for.",
+    "11534336",
+    "1024 to 104857600",
+    whole(1024, 104_857_600),
+  ),
   knockRateLimits: setting(
     "CARILLON_KNOCK_RATE_LIMITS",
     "Whether Knock's rate limits are kept, see [knock.md](knock.md#rate-limits): off, or as the vendor has them.",

@@ -37,6 +37,8 @@ export interface KnockSettings {
   readonly publicUrl: string;
   /** Whether the vendor's rate limits are kept. */
   readonly rateLimits: boolean;
+  /** Of the body of a trigger. */
+  readonly maxTriggerBytes: number;
 }
 
 /**

@@ -28,13 +28,14 @@ interface Kept {
 
 export function triggerRoutes(scope: FastifyInstance, knock: Knock): void {
   const dataCheck = new TriggerDataCheck();
+  const triggering = { ...SECRET, bodyLimit: knock.settings.maxTriggerBytes };
 
-  scope.post("/workflows/:key/trigger", SECRET, async (request, reply) => {
+  scope.post("/workflows/:key/trigger", triggering, async (request, reply) => {
     const { key } = request.params as { key: string };
     return { workflow_run_id: await triggered(request, reply, key, key) };
   });
 
-  scope.post("/notify", SECRET, async (request, reply) => {
+  scope.post("/notify", triggering, async (request, reply) => {
     const fields = new Fields(request.body);
     const key = fields.text("name", { required: true });
     fields.required("actor");

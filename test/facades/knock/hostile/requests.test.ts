@@ -119,7 +119,7 @@ forEachKnock((name, open) => {
     const deep = (levels: number): string =>
       `{"recipients":["large-1"],"data":${'{"a":'.repeat(levels)}1${"}".repeat(levels)}}`;
     await refused(422, deep(100_000));
-    await refused(413, `{"recipients":["large-1"],"data":{"x":"${"x".repeat(10_500_000)}"}}`);
+    await refused(413, `{"recipients":["large-1"],"data":{"x":"${"x".repeat(12_000_000)}"}}`);
     await refused(422, `{"recipients":[${Array(1_001).fill('"large-1"').join()}]}`);
     await refused(422, "{");
     await refused(422, "\ufeff\ufeff");

@@ -165,6 +165,19 @@ forEachKnock((name, open) => {
     assert.equal((await target.call("GET", "/users/bad-t6")).status, 404);
   });
 
+  test(`${name}: ten megabytes of data`, async () => {
+    const target = await open();
+    await commit(target, "large");
+    const large = (bytes: number) => ({ recipients: [{ id: "large" }], data: { text: "x".repeat(bytes) } });
+    assert.equal((await target.call("POST", "/workflows/large/trigger", large(10_000_000))).status, 200);
+    const { entries } = await feedOf(target, "large");
+    assert.equal(entries[0].data.text.length, 10_000_000);
+    const refused = await target.call("POST", "/workflows/large/trigger", large(12_000_000));
+    assert.deepEqual([refused.status, refused.body.code], [413, "request_too_large"]);
+    // Nobody else needs as much.
+    assert.equal((await target.call("PUT", "/users/large", { text: "x".repeat(7_000_000) })).status, 413);
+  });
+
   test(`${name}: an actor that is only named has to be somebody`, async () => {
     const target = await open();
     await commit(target, "acting");
