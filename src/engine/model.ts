@@ -439,6 +439,8 @@ export interface StepOrigin {
   /** Null when nothing was batched: the one activity is then the run's own, with `data` of the delivery. */
   readonly activities: readonly Activity[] | null;
   readonly totalActivities: number;
+  /** Of the newest activity, where that is not among `activities`. */
+  readonly newestData?: JsonObject;
   /** Held back by a send window. */
   readonly scheduled?: true;
 }

@@ -107,7 +107,8 @@ export function runFrom(text: string): RunRecord {
 
 /** Names as they are: the database looks for `channelId`. Empty lists, and totals that say no more than these, are left out. */
 export function originText(origin: StepOrigin): string {
-  const { ref, channelId, versionId, categories, actors, totalActors, activities, totalActivities, scheduled } = origin;
+  const { ref, channelId, versionId, categories, actors, totalActors } = origin;
+  const { activities, totalActivities, newestData, scheduled } = origin;
   return encodeJson({
     ref,
     channelId,
@@ -117,13 +118,14 @@ export function originText(origin: StepOrigin): string {
     totalActors: totalActors === actors.length ? undefined : totalActors,
     activities: activities === null ? undefined : (activities as unknown as Json),
     totalActivities: totalActivities === 1 ? undefined : totalActivities,
+    newestData,
     scheduled,
   });
 }
 
 export function originFrom(text: string): StepOrigin {
   const kept = JSON.parse(text) as Partial<StepOrigin> & Pick<StepOrigin, "ref" | "channelId" | "versionId">;
-  const { ref, channelId, versionId, scheduled } = kept;
+  const { ref, channelId, versionId, newestData, scheduled } = kept;
   const actors: readonly PartyRef[] = kept.actors ?? [];
   const activities: readonly Activity[] | null = kept.activities ?? null;
   return {
@@ -135,6 +137,7 @@ export function originFrom(text: string): StepOrigin {
     totalActors: kept.totalActors ?? actors.length,
     activities,
     totalActivities: kept.totalActivities ?? 1,
+    ...(newestData === undefined ? {} : { newestData }),
     ...(scheduled === undefined ? {} : { scheduled }),
   };
 }

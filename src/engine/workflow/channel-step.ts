@@ -161,6 +161,7 @@ async function deliveryOf(
       totalActors: state.batch?.totalActors ?? actors.length,
       activities: state.batch?.activities ?? null,
       totalActivities: state.batch?.totalActivities ?? 1,
+      ...(state.batch?.newestData === undefined ? {} : { newestData: state.batch.newestData }),
       ...(dueAt > now ? { scheduled: true as const } : {}),
     },
   };

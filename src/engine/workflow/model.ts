@@ -408,6 +408,8 @@ export interface RunState {
     readonly totalActivities: number;
     readonly actors: readonly PartyRef[];
     readonly totalActors: number;
+    /** Of the newest activity, where that is not among those that are kept. */
+    readonly newestData?: JsonObject;
   } | null;
   /** The batch whose carrier this run is, until it is closed. */
   readonly carries: BatchId | null;

@@ -177,9 +177,10 @@ export class Runner {
     if (contents === null) return { kind: "empty", closes: null };
     const closes = { batchId: state.carries, version: contents.version };
     if (contents.total === 0) return { kind: "empty", closes };
-    const { activities, total: totalActivities, actors, totalActors, mergedData: data } = contents;
+    const { activities, total: totalActivities, actors, totalActors, mergedData: data, newestData } = contents;
     log.note(now, "batch_closed", step, { data: { total_activities: totalActivities } });
-    const batch = { activities, totalActivities, actors, totalActors };
+    const endsBefore = order === "asc" && activities.length < totalActivities;
+    const batch = { activities, totalActivities, actors, totalActors, ...(endsBefore ? { newestData } : {}) };
     return { kind: "open", state: { ...state, carries: null, data, batch }, closes };
   }
 

@@ -58,7 +58,7 @@ export function messageView({ delivery, message, signals }: Told, channels: read
     status: statusOf(delivery, signals),
     engagement_statuses: engagementOf(delivery, signals),
     // Of a batch, what its newest trigger said.
-    data: origin?.activities?.at(-1)?.data ?? data,
+    data: origin?.newestData ?? origin?.activities?.at(-1)?.data ?? data,
     metadata: nameAtProvider(delivery),
     tenant: tenantId,
     workflow: key,

@@ -76,4 +76,27 @@ forEachKnock((name, open) => {
     const narrowed = await target.call("GET", `/messages/${item.id}/activities?trigger_data={"n":1}`);
     assert.equal(narrowed.body.items.length, 1);
   });
+
+  test(`${name}: a message of a large batch has the data of its newest trigger, whichever it shows`, async () => {
+    const target = await open();
+    const user = await newUser(target);
+    for (const order of ["asc", "desc"]) {
+      const settings = { batch_window: { unit: "days", value: 1 }, batch_order: order, batch_items_max_limit: 12 };
+      await pushWorkflow(target, `large-${order}`, {
+        steps: [{ type: "batch", ref: "batch_1", settings }, inAppStep()],
+      });
+      for (let n = 0; n < 12; n++) await trigger(target, `large-${order}`, [user], { data: { n, list: [n] } });
+      // The twelfth closes it.
+      const found = async () => (await feedOf(target, user, `source=large-${order}`)).body.entries;
+      while ((await found()).length === 0) await new Promise(setImmediate);
+      const [item] = await found();
+      assert.equal(item.total_activities, 12);
+      assert.deepEqual(
+        item.activities.map((one: { data: { n: number } }) => one.data.n),
+        Array.from({ length: 10 }, (_, i) => (order === "asc" ? i : i + 2)),
+      );
+      // Of the first ten it was the tenth's.
+      assert.deepEqual((await target.knock.messages.get(item.id)).data, { n: 11, list: [11] }, order);
+    }
+  });
 });
