@@ -47,6 +47,8 @@ interface Held {
 
 export function inboxStore(db: Database): InboxStore {
   const { dialect } = db;
+  /** Of changes of everything, one batch is under way at a time: who writes anything else waits for no more than that. */
+  let sweeping: Promise<unknown> = Promise.resolve();
 
   return {
     list: (environmentId, filter, now, page) => db.read(() => list(environmentId, filter, now, page)),
@@ -92,7 +94,11 @@ export function inboxStore(db: Database): InboxStore {
     async changeAll(environmentId, filter, change, at, history, committed) {
       const reported: MessageId[] = [];
       for (let after: string | null = null; ; ) {
-        const batch: ChangedBatch = await db.write(() => changeSome(environmentId, filter, change, at, history, after));
+        const from = after;
+        const write = () => db.write(() => changeSome(environmentId, filter, change, at, history, from));
+        const writing: Promise<ChangedBatch> = sweeping.then(write, write);
+        sweeping = writing;
+        const batch = await writing;
         const { items } = batch;
         if (items.length > 0) committed?.(items);
         for (const { messageId } of items.slice(0, REPORTED_AT_MOST - reported.length)) reported.push(messageId);

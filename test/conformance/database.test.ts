@@ -52,6 +52,34 @@ forEachDatabase((name, _open, openRaw) => {
     assert.equal(await countOf(db, env), 16);
   });
 
+  if (name === "sqlite") {
+    // Twelve people who marked everything as read at once kept everybody else waiting for half a second, again and again.
+    test(`${name}: writes that take long do not share a turn of the event loop with many`, async () => {
+      const db = await openRaw();
+      const env = newEnvironmentId();
+      let turns = 0;
+      let done = false;
+      const count = (): void => {
+        turns++;
+        if (!done) setImmediate(count);
+      };
+      setImmediate(count);
+      const ends = await Promise.all(
+        Array.from({ length: 4 }, (_, i) =>
+          db
+            .write(function* () {
+              for (const end = performance.now() + 25; performance.now() < end; );
+              yield user(env, `slow${i}`);
+            })
+            .then(() => turns),
+        ),
+      );
+      done = true;
+      assert.equal(new Set(ends).size, ends.length, `${ends}`);
+      assert.equal(await countOf(db, env), ends.length);
+    });
+  }
+
   test(`${name}: shows the time of a clock that processes share, if there is one`, async () => {
     const db = await openRaw();
     const [first, second] = [await db.time(), await db.time()];
