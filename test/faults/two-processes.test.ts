@@ -4,13 +4,10 @@
  * twice is no more than was on its way when a process died.
  */
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { type TestContext, test } from "node:test";
-import { Client } from "pg";
+import { test } from "node:test";
 import { toCourierId } from "../../src/facades/courier/ids.ts";
-import { DIALECTS, newPlace } from "../conformance/databases.ts";
-import { type Child, call, startChild } from "../support/child.ts";
+import { type Child, call } from "../support/child.ts";
+import { type Cluster, cluster, countingReceiver, noPostgres, until } from "../support/cluster.ts";
 
 const CRASHES = 3;
 const CALLERS = 6;
@@ -18,79 +15,9 @@ const SUBSCRIBERS = 4000;
 const LEASE_MS = 1000;
 /** What one process may have on its way. A crash repeats these tries, and no others. */
 const IN_FLIGHT = 16;
-const required = (process.env.CARILLON_TEST_REQUIRE ?? "").includes("postgres");
-const skip = DIALECTS.includes("postgres") || required ? false : "no Postgres on this machine";
+const skip = noPostgres;
 
-interface Cluster {
-  start(more?: { readonly [name: string]: string }): Promise<Child>;
-  rows(sql: string): Promise<Record<string, unknown>[]>;
-}
-
-async function cluster(t: TestContext): Promise<Cluster> {
-  const { place, remove } = await newPlace("postgres");
-  const client = new Client({ connectionString: place.url as string });
-  await client.connect();
-  const children: Child[] = [];
-  t.after(async () => {
-    await Promise.all(children.map((child) => child.kill()));
-    await client.end();
-    await remove();
-  });
-  return {
-    async start(more = {}) {
-      const child = await startChild({
-        CARILLON_DATABASE_URL: place.url as string,
-        CARILLON_DATABASE_POOL: "5",
-        CARILLON_DATA_DIR: place.dataDir,
-        CARILLON_ALLOW_NETWORKS: "127.0.0.0/8",
-        CARILLON_LEASE_MS: `${LEASE_MS}`,
-        CARILLON_POLL_MS: "100",
-        CARILLON_MAX_IN_FLIGHT: `${IN_FLIGHT}`,
-        ...more,
-      });
-      children.push(child);
-      return child;
-    },
-    rows: async (sql) => (await client.query(sql)).rows,
-  };
-}
-
-/** A receiver that counts, by the path that was called, how often and how many at once. */
-async function slowReceiver(t: TestContext, answerAfterMs: number) {
-  const calls = new Map<string, number>();
-  const open = new Map<string, number>();
-  let atOnce = 0;
-  const server = createServer((request, response) => {
-    const path = request.url as string;
-    const now = (open.get(path) ?? 0) + 1;
-    open.set(path, now);
-    atOnce = Math.max(atOnce, now);
-    calls.set(path, (calls.get(path) ?? 0) + 1);
-    request.resume();
-    response.once("close", () => open.set(path, (open.get(path) ?? 1) - 1));
-    setTimeout(() => response.writeHead(200).end(), answerAfterMs);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    calls,
-    /** Most calls of one path that were open at the same time. */
-    atOnce: () => atOnce,
-  };
-}
-
-/** Asks again until it holds; the processes say nothing when their queues are empty. */
-async function until(holds: () => Promise<boolean>, what: string): Promise<void> {
-  const end = Date.now() + 30_000;
-  while (!(await holds())) {
-    assert.ok(Date.now() < end, `waited in vain: ${what}`);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
+const ENV = { CARILLON_LEASE_MS: `${LEASE_MS}`, CARILLON_MAX_IN_FLIGHT: `${IN_FLIGHT}` };
 
 const settled = (rows: Cluster["rows"]) => async (): Promise<boolean> => {
   const [found] = await rows(`select
@@ -101,10 +28,10 @@ const settled = (rows: Cluster["rows"]) => async (): Promise<boolean> => {
 
 test(`two processes lose and double nothing while one is killed ${CRASHES} times`, {
   skip,
-  timeout: 60_000,
+  timeout: 180_000,
 }, async (t) => {
-  const { start, rows } = await cluster(t);
-  const receiver = await slowReceiver(t, 2);
+  const { start, rows } = await cluster(t, ENV);
+  const receiver = await countingReceiver(t, 2);
   // At once, on an empty database: one makes the tables and the environment, the other finds them.
   const [steady, first] = (await Promise.all([start(), start()])) as [Child, Child];
   let shaky = first;
@@ -183,7 +110,7 @@ test(`two processes lose and double nothing while one is killed ${CRASHES} times
 });
 
 test("of one idempotency key used in two processes at once, one send is made", { skip, timeout: 30_000 }, async (t) => {
-  const { start, rows } = await cluster(t);
+  const { start, rows } = await cluster(t, ENV);
   const servers = await Promise.all([start(), start()]);
   const message = { to: { user_id: "ann" }, content: { title: "t", body: "b" } };
   for (let round = 0; round < 5; round++) {
@@ -210,10 +137,10 @@ test("of one idempotency key used in two processes at once, one send is made", {
 
 test("a try that takes longer than a lease is made by one process only, also while that one stops", {
   skip,
-  timeout: 30_000,
+  timeout: 90_000,
 }, async (t) => {
-  const { start, rows } = await cluster(t);
-  const receiver = await slowReceiver(t, 3.5 * LEASE_MS);
+  const { start, rows } = await cluster(t, ENV);
+  const receiver = await countingReceiver(t, 3.5 * LEASE_MS);
   const [leaving] = (await Promise.all([start(), start()])) as [Child, Child];
   for (let i = 0; i < 4; i++) {
     const to = { webhook: { url: `${receiver.url}/${i}` } };
@@ -230,10 +157,10 @@ test("a try that takes longer than a lease is made by one process only, also whi
 // Whoever's clock was ahead by more than a lease took every lease of the others for lapsed, and made their tries again.
 test("processes on machines whose clocks differ by far more than a lease leave each other's tries alone", {
   skip,
-  timeout: 30_000,
+  timeout: 90_000,
 }, async (t) => {
-  const { start, rows } = await cluster(t);
-  const receiver = await slowReceiver(t, 2.5 * LEASE_MS);
+  const { start, rows } = await cluster(t, ENV);
+  const receiver = await countingReceiver(t, 2.5 * LEASE_MS);
   const machineAheadBy = (ms: number) => {
     const script = `const now = Date.now; Date.now = () => now() + ${ms};`;
     return { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(script)}` };
