@@ -109,6 +109,15 @@ export class Catalog {
     return value;
   }
 
+  /** Null when it was removed, which memory alone cannot tell from made by another process a moment ago. */
+  async provider(environmentId: EnvironmentId, id: ProviderId): Promise<Provider | null> {
+    const isIt = (provider: Provider): boolean => provider.id === id;
+    const known = (await this.providers(environmentId)).find(isIt);
+    if (known !== undefined) return known;
+    this.#providers.delete(environmentId);
+    return (await this.providers(environmentId)).find(isIt) ?? null;
+  }
+
   /**
    * Compiles inline content; the same text is compiled once.
    * @throws Refusal("invalid") naming the element at fault.

@@ -8,9 +8,11 @@ import { httpReceiver } from "../../test/support/http-receiver.ts";
 import { SECRET_KEY, startServer } from "../../test/support/server.ts";
 import { outgoing } from "../channels/outgoing.fixture.ts";
 import { FakeClock } from "../lib/clock.ts";
+import { newId } from "../lib/ids.ts";
 import { type DeliverDeps, Deliverer } from "./deliver.ts";
 import type { Outcome } from "./model.ts";
 import type { Settlement, Store } from "./ports.ts";
+import { PROVIDER } from "./templates.ts";
 
 const content = { title: "T", body: "B" };
 const DAY_MS = 24 * 3_600_000;
@@ -236,6 +238,32 @@ forEachDatabase((name, open) => {
       ["UNDELIVERABLE", "SENT", "SENT"],
     );
     assert.deepEqual(target.sent.map(({ delivery }) => delivery.provider).sort(), ["smtp", "twilio", "twilio"]);
+  });
+
+  // Memory may be a second old: the delivery had failed for good, because the provider "was removed".
+  test(`${name}: a provider that another process made a moment ago is not taken for removed`, async (t) => {
+    const one = await startSendingTarget({ store: await open() });
+    const other = await startSendingTarget(one);
+    t.after(() => other.close());
+    const message = { to: { phone_number: "+1" }, content, routing: { method: "single" as const, channels: ["sms"] } };
+    await other.send(message);
+    await other.engine.dispatcher.idle();
+
+    const id = newId("prv", one.clock.now());
+    const body = { provider: "twilio", title: "new", alias: null, settings: {}, standIn: false, position: -1 };
+    await one.engine.documents.write(
+      one.environment.id,
+      [{ kind: PROVIDER, id, body, expect: "absent" }],
+      one.clock.now(),
+    );
+    one.outcomes.set("twilio", { kind: "failed", reason: "busy" });
+    const sent = await one.send(message);
+    await one.engine.dispatcher.idle();
+    await one.close();
+    other.clock.advance(900);
+    await other.engine.dispatcher.idle();
+    assert.equal((await other.call("GET", `/messages/${sent}`)).body.status, "SENT");
+    assert.equal(other.sent.at(-1)?.delivery.providerId, id);
   });
 });
 

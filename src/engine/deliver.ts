@@ -157,8 +157,7 @@ export class Deliverer {
   async #providerOf(delivery: Delivery): Promise<Provider | null> {
     const { planning, endpoints } = this.#deps;
     if (endpoints.kinds.has(delivery.provider)) return await endpoints.read(delivery);
-    const providers = await planning.catalog.providers(delivery.environmentId);
-    return providers.find((candidate) => candidate.id === delivery.providerId) ?? null;
+    return await planning.catalog.provider(delivery.environmentId, delivery.providerId);
   }
 
   async #next(delivery: Delivery, outcome: Outcome, startedAt: Millis, now: Millis): Promise<Next> {
