@@ -159,6 +159,18 @@ test("every field of a message can be read", async () => {
   });
 });
 
+test("old clients' signals name a message to a member of a tenant as lists do", async () => {
+  const u = await newUser();
+  target.inbox.add({ userId: u, tenantId: "acme", viaTenant: true });
+  const { body } = await ask('{ messages(params: { accountId: "acme" }) { nodes { messageId } } }');
+  const listed = body.data.messages.nodes.map(({ messageId }: { messageId: string }) => messageId);
+  assert.match(listed[0], new RegExp(`:${u}$`));
+  for (const type of ["opened", "read", "archive"]) {
+    const all = await ask(`mutation { batchTrackEvent(eventType: "${type}") { ids } }`);
+    assert.deepEqual(all.body.data.batchTrackEvent.ids, listed, type);
+  }
+});
+
 test("old clients' signals: one message by its tracking id, all of them by a type", async () => {
   const u = await newUser();
   const m = await target.send({ userId: u });
