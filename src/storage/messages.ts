@@ -4,6 +4,7 @@ import type { MessageFilter, MessageStore, PageQuery } from "../engine/ports.ts"
 import { firstIdAt, timeOf } from "../lib/ids.ts";
 import type { Database, Dialect, TextStatement, Value } from "./database.ts";
 import { deliveryLists } from "./delivery-lists.ts";
+import { CLOCK_SLACK_MS } from "./newest-first.ts";
 import { readRequest } from "./requests.ts";
 import {
   ATTEMPT_COLUMNS,
@@ -19,11 +20,6 @@ import { tenantColumn } from "./schema.ts";
 import { among, pageOf, text, textList } from "./text.ts";
 
 const HISTORY_LIMIT = 1000;
-/**
- * An id carries the time of the machine that made it, `created_at` that of the one that accepted. Where ids bound a
- * search by time they are given this much room for clocks that differ; the exact comparison is made as well.
- */
-export const CLOCK_SLACK_MS = 3_600_000;
 
 export function messageStore(db: Database): MessageStore {
   const { dialect } = db;

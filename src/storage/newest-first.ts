@@ -2,6 +2,12 @@
 import type { Page, PageQuery } from "../engine/ports.ts";
 import type { Value } from "./database.ts";
 
+/**
+ * An id carries the time of the machine that made it, `created_at` that of the one that accepted. Where ids bound a
+ * search by time they are given this much room for clocks that differ; the exact comparison is made as well.
+ */
+export const CLOCK_SLACK_MS = 3_600_000;
+
 export type BothWays = PageQuery & { readonly before?: string | null };
 
 /** What a statement needs to read one more row than `page.limit`. */

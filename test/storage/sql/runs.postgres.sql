@@ -254,7 +254,10 @@ select m."env_id", m."id", m."request_id", m."state", m."reason", m."error", m."
     m."deadline_at", m."in_inbox", m."to_endpoints", m."run", m."run_status", m."run_errors",
     r.lease_until as run_lease_until
 from runs as r
-join messages as m on m.env_id = r.env_id and m.id = r.message_id
+cross join lateral (
+  select *
+  from messages as m
+  where m.env_id = r.env_id and m.id = r.message_id offset 0) as m
 where r.env_id = $1 and m.run is not null and m.run_status = 'paused'
     and (r.lease_until is null or r.lease_until <= $2)
 order by r.message_id desc
@@ -268,7 +271,10 @@ select m."env_id", m."id", m."request_id", m."state", m."reason", m."error", m."
     m."deadline_at", m."in_inbox", m."to_endpoints", m."run", m."run_status", m."run_errors",
     r.lease_until as run_lease_until
 from runs as r
-join messages as m on m.env_id = r.env_id and m.id = r.message_id
+cross join lateral (
+  select *
+  from messages as m
+  where m.env_id = r.env_id and m.id = r.message_id offset 0) as m
 where r.env_id = $1 and m.run is not null and (r.lease_until > $2 or (m.run_status = 'queued'
     and (r.lease_until is null or r.lease_until <= $3)))
 order by r.message_id desc
@@ -282,7 +288,10 @@ select m."env_id", m."id", m."request_id", m."state", m."reason", m."error", m."
     m."deadline_at", m."in_inbox", m."to_endpoints", m."run", m."run_status", m."run_errors",
     r.lease_until as run_lease_until
 from runs as r
-join messages as m on m.env_id = r.env_id and m.id = r.message_id
+cross join lateral (
+  select *
+  from messages as m
+  where m.env_id = r.env_id and m.id = r.message_id offset 0) as m
 where r.env_id = $1 and m.run is not null and r.lease_until > $2
 order by r.message_id desc
 limit $3;
@@ -364,7 +373,10 @@ select m."env_id", m."id", m."request_id", m."state", m."reason", m."error", m."
     m."deadline_at", m."in_inbox", m."to_endpoints", m."run", m."run_status", m."run_errors",
     r.lease_until as run_lease_until
 from runs as r
-join messages as m on m.env_id = r.env_id and m.id = r.message_id
+cross join lateral (
+  select *
+  from messages as m
+  where m.env_id = r.env_id and m.id = r.message_id offset 0) as m
 where r.env_id = $1 and r.message_id < $2 and r.message_id > $3 and m.run is not null
     and m.run_status = 'queued' and (r.lease_until is null or r.lease_until <= $4)
 order by r.message_id desc
