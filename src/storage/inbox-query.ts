@@ -9,11 +9,10 @@ import type { Millis } from "../lib/clock.ts";
 import { COMPARED_CHARS, hasPairs, type Pairs } from "../lib/json.ts";
 import type { Dialect, Operation, Value } from "./database.ts";
 import { bucketOf, bucketsOf } from "./inbox-counts.ts";
+import { mergedIds } from "./merged-ranges.ts";
 import { tenantColumn } from "./schema.ts";
 import { among, text, textList } from "./text.ts";
 
-/** Ranges read by one statement; more tenants than that take several. */
-const RANGES_AT_ONCE = 32;
 /** Sorts after every delivery id. */
 const AFTER_ALL = "~";
 /** JSON text that Postgres can look into: it has no NUL characters, and no halves of characters. */
@@ -221,30 +220,12 @@ export function* idsOf(
   const order = upwards ? "asc" : "desc";
   const bounds = upwards ? [before] : before === null ? [after ?? AFTER_ALL] : [after as string, before];
   const bounded = upwards ? "d.id > ?" : before === null ? "d.id < ?" : "d.id < ? and d.id > ?";
-  const range = `select * from (select d.id from deliveries as d
+  const sql = `select d.id from deliveries as d
     where d.env_id = ? and d.user_id = ? and d.tenant_id = ? and d.bucket = ? and ${bounded}${conditions.sql}
-    order by d.id ${order} limit ?) as newest`;
-  let ids: string[] = [];
-  for (let i = 0; i < piles.length; i += RANGES_AT_ONCE) {
-    const some = piles.slice(i, i + RANGES_AT_ONCE);
-    const params = some.flatMap(({ tenant, bucket }) => [
-      environmentId,
-      filter.userId,
-      tenant,
-      bucket,
-      ...bounds,
-      ...conditions.params,
-      limit,
-    ]);
-    const sql = `select id from (${some.map(() => range).join(" union all ")}) as found order by id ${order} limit ?`;
-    const { rows } = yield text(dialect, sql, [...params, limit]);
-    ids.push(...rows.map((row) => row.id as string));
-  }
-  if (piles.length > RANGES_AT_ONCE) {
-    // Ids are plain ASCII, so JavaScript sorts them as the databases do.
-    ids.sort();
-    if (!upwards) ids.reverse();
-    ids = ids.slice(0, limit);
-  }
-  return ids;
+    order by d.id ${order} limit ?`;
+  const ranges = piles.map(({ tenant, bucket }) => ({
+    sql,
+    params: [environmentId, filter.userId, tenant, bucket, ...bounds, ...conditions.params, limit],
+  }));
+  return yield* mergedIds(dialect, ranges, order, limit);
 }

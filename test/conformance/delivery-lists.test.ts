@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Delivery, DeliveryId, EnvironmentId, Message, StepOrigin } from "../../src/engine/model.ts";
-import type { DeliveryFilter, Progress, Store } from "../../src/engine/ports.ts";
+import type { DeliveryFilter, Page, Progress, Store } from "../../src/engine/ports.ts";
 import { newId } from "../../src/lib/ids.ts";
 import { forEachDatabase } from "./databases.ts";
 import { accepting, aDelivery, aMessage, anItem, aRequest, newEnvironmentId, progressOf, T0 } from "./fixtures.ts";
@@ -104,6 +104,50 @@ forEachDatabase((name, open) => {
     const rest = await store.messages.deliveriesPage(env, {}, { limit: 2, before: back.next });
     assert.deepEqual(rest, { items: [rest.items[0]], next: null });
     assert.equal(rest.items[0]?.id, newer[0]);
+  });
+
+  test(`${name}: what a user got is one list, wherever it lies`, async () => {
+    const { env, store, add } = made(await open());
+    const all: DeliveryId[] = [];
+    const items: DeliveryId[] = [];
+    for (let i = 0; i < 24; i++) {
+      const kind = i % 3 === 0 ? "mail" : "item";
+      const expiring = i === 20 ? { delivery: { expiresAt: T0 + 10 } } : {};
+      const { id } = await add({ kind, message: { tenantId: i % 4 === 0 ? "acme" : null }, ...expiring });
+      all.unshift(id);
+      if (kind === "item" && i !== 20) items.push(id);
+      await add({ kind, message: { userId: "bob", recipient: "bob" } });
+    }
+    const plain = aRequest(env);
+    const message = aMessage(plain);
+    await store.pipeline.accept([accepting(plain, [{ message, deliveries: [anItem(message)] }])]);
+    const change = (deliveryId: DeliveryId, field: "seen" | "read" | "archived" | "deleted") =>
+      store.inbox.change(env, null, [{ deliveryId, field, value: true, again: "keep" }], T0 + 1, () => []);
+    const [a, b, c, gone] = items as [DeliveryId, DeliveryId, DeliveryId, DeliveryId];
+    await change(a, "seen");
+    await change(b, "read");
+    await change(c, "archived");
+    await change(gone, "deleted");
+    // It leaves the inbox; it was sent all the same.
+    assert.equal(await store.inbox.expire(T0 + 11, 10), 1);
+    all.splice(all.indexOf(gone), 1);
+    const ofAnn: DeliveryFilter = { recipient: { collection: "$users", id: "ann" } };
+    for (const limit of [1, 5, 50]) {
+      const walked: string[] = [];
+      for (let after: string | null = null, more = true; more; more = after !== null) {
+        const page: Page<Delivery> = await store.messages.deliveriesPage(env, ofAnn, { limit, after });
+        walked.push(...page.items.map(({ id }) => id));
+        after = page.next;
+      }
+      assert.deepEqual(walked, all);
+      const newer = await store.messages.deliveriesPage(env, ofAnn, { limit, before: all[9] as string });
+      assert.deepEqual(
+        newer.items.map(({ id }) => id),
+        all.slice(Math.max(0, 9 - limit), 9),
+      );
+    }
+    const acme = await store.messages.deliveriesPage(env, { ...ofAnn, tenantId: "acme" }, { limit: 50 });
+    assert.ok(acme.items.length > 0 && acme.items.every(({ tenantId }) => tenantId === "acme"));
   });
 
   test(`${name}: every filter narrows, and they narrow together`, async () => {

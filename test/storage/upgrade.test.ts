@@ -117,4 +117,40 @@ for (const dialect of DIALECTS) {
       await remove();
     }
   });
+
+  test(`${dialect}: what workflows of the third release sent is listed, wherever it now lies`, async () => {
+    const { place, remove } = await newPlace(dialect);
+    const { request, message, item } = inboxSend(newEnvironmentId(), "ann");
+    const env = item.environmentId;
+    const mail = aDelivery(message);
+    const run = '{"w":"welcome","v":"wfv_1","r":"$users/ann","l":[]}';
+    const delivery = (id: string, channel: string, bucket: number | null): string =>
+      `insert into deliveries (id, env_id, message_id, user_id, tenant_id, channel, provider, provider_id, leaf, state, due_at,
+          attempts, timeout_ms, address, content, created_at, bucket, tags, data, via_tenant, request_id, origin, via)
+        values ('${id}', '${env}', '${message.id}', 'ann', '', '${channel}', 'x', 'prv_0', '', 'delivered', ${T0}, 0, 60000,
+          '{}', '{}', ${T0}, ${bucket}, '[]', '{}', 0, '${request.id}', '{"ref":"s","channelId":"c","versionId":"wfv_1"}', 'knock')`;
+    await earlier(3, dialect, place, [
+      `insert into messages (env_id, id, request_id, state, user_id, recipient, tenant_id, entry, via_tenant, event,
+          template_id, tags, created_at, deadline_at, in_inbox, to_endpoints, run, run_status)
+        values ('${env}', '${message.id}', '${request.id}', 'delivered', 'ann', 'ann', '', 0, 0, 'welcome', '', '[]', ${T0},
+          ${T0}, 1, 0, '${run}', 'completed')`,
+      delivery(item.id, "inbox", 0),
+      delivery(mail.id, "email", null),
+      `insert into inbox_counts (env_id, user_id, tenant_id, bucket, n) values ('${env}', 'ann', '', 0, 1)`,
+    ]);
+    const store = await openStore(place);
+    try {
+      const toAnn = { recipient: { collection: "$users", id: "ann" } };
+      const { items } = await store.messages.deliveriesPage(env, toAnn, { limit: 10 });
+      assert.deepEqual(items.map(({ id }) => id).sort(), [item.id, mail.id].sort());
+      const runs = await store.runs.list(env, {}, T0, { limit: 10 });
+      assert.deepEqual(
+        runs.items.map(({ id }) => id),
+        [message.id],
+      );
+    } finally {
+      await store.close();
+      await remove();
+    }
+  });
 }

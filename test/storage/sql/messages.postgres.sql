@@ -206,29 +206,36 @@ select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channe
     d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id", d."app_id",
     d."manual", d."origin", d."via"
 from deliveries as d
-where d.env_id = $1 and d.origin is not null and d.deleted_at is null
-order by d.id desc
-limit $2;
+where (d.env_id, d.id) > ($1, $2) and (d.env_id, d.id) < ($3, $4) and d.origin is not null
+    and d.deleted_at is null
+order by d.env_id desc, d.id desc
+limit $5;
 
 -- deliveriesPage
-select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channel", d."provider",
-    d."provider_id", d."leaf", d."state", d."due_at", d."lease_until", d."ready_at", d."attempts",
-    d."started_at", d."timeout_ms", d."address", d."content", d."override", d."error", d."reference",
-    d."created_at", d."sent_at", d."delivered_at", d."seen_at", d."read_at", d."interacted_at", d."archived_at",
-    d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id", d."app_id",
-    d."manual", d."origin", d."via"
-from deliveries as d
-where d.env_id = $1 and d.origin is not null and d.deleted_at is null and d.user_id = $2
-    and (regexp_replace(d.origin, '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '\\ufffd',
-    'g')::jsonb ->> 'channelId') = $3 and exists (
-  select 1
-  from messages as m
-  where m.id = d.message_id and m.env_id = d.env_id and m.event = any($4::text[])) and exists (
-  select 1
-  from message_tags as t
-  where t.env_id = d.env_id and t.tag = any($5::text[]) and t.message_id = d.message_id) and tenant_id = $6
-order by d.id desc
-limit $7;
+select tenant_id, bucket
+from inbox_counts
+where env_id = $1 and user_id = $2 and n > 0 and tenant_id = $3;
+
+-- deliveriesPage
+select id
+from (
+  select *
+  from (
+    select d.id
+    from deliveries as d
+    where d.env_id = $1 and d.user_id = $2 and d.bucket is null and d.origin is not null and d.deleted_at is null
+        and case when (regexp_replace(d.origin, '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '\\ufffd',
+        'g')::jsonb ->> 'channelId') = $3 then true else false end and exists (
+      select 1
+      from messages as m
+      where m.id = d.message_id and m.env_id = d.env_id and m.event = any($4::text[])) and exists (
+      select 1
+      from message_tags as t
+      where t.env_id = d.env_id and t.tag = any($5::text[]) and t.message_id = d.message_id) and tenant_id = $6
+    order by d.id desc
+    limit $7) as newest) as found
+order by id desc
+limit $8;
 
 -- deliveriesPage
 select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channel", d."provider",
@@ -253,16 +260,17 @@ select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channe
     d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id", d."app_id",
     d."manual", d."origin", d."via"
 from deliveries as d
-where d.env_id || '' = $1 and d.origin is not null and d.deleted_at is null and d.message_id in (
+where d.env_id || '' = $1 and d.id < $2 and d.id > $3 and d.origin is not null and d.deleted_at is null
+    and d.message_id in (
   select m.id
   from messages as m
-  where m.request_id = $2) and d.request_id = $3 and exists (
+  where m.request_id = $4) and d.request_id = $5 and exists (
   select 1
   from message_events as e
   where e.message_id = d.message_id and e.env_id = d.env_id and e.delivery_id = d.id and e.kind = 'clicked'
-      and e.data like '%"href":%') and d.created_at >= $4 and d.created_at < $5 and tenant_id = any($6::text[])
+      and e.data like '%"href":%') and d.created_at >= $6 and d.created_at < $7 and tenant_id = any($8::text[])
 order by d.id || '' desc
-limit $7;
+limit $9;
 
 -- deliveriesPage
 select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channel", d."provider",
@@ -272,14 +280,14 @@ select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channe
     d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id", d."app_id",
     d."manual", d."origin", d."via"
 from deliveries as d
-where d.env_id = $1 and d.origin is not null and d.deleted_at is null and d.read_at is null
-    and tenant_id <> '' and jsonb_typeof(regexp_replace(d.data, '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})',
-    '\\ufffd', 'g')::jsonb -> $2::text) = 'string' and left(regexp_replace(d.data,
-    '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '\\ufffd', 'g')::jsonb ->> $3::text, 256) = $4
-    and regexp_replace(d.data, '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '\\ufffd',
-    'g')::jsonb -> $5::text = $6::jsonb
-order by d.id desc
-limit $7;
+where (d.env_id, d.id) > ($1, $2) and (d.env_id, d.id) < ($3, $4) and d.origin is not null
+    and d.deleted_at is null and d.read_at is null and tenant_id <> '' and jsonb_typeof(regexp_replace(d.data,
+    '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '\\ufffd', 'g')::jsonb -> $5::text) = 'string'
+    and left(regexp_replace(d.data, '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '\\ufffd',
+    'g')::jsonb ->> $6::text, 256) = $7 and regexp_replace(d.data, '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})',
+    '\\ufffd', 'g')::jsonb -> $8::text = $9::jsonb
+order by d.env_id desc, d.id desc
+limit $10;
 
 -- deliveriesPage
 select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channel", d."provider",
@@ -289,8 +297,9 @@ select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channe
     d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id", d."app_id",
     d."manual", d."origin", d."via"
 from deliveries as d
-where d.env_id = $1 and d.origin is not null and d.deleted_at is null and ((d.state = 'pending'
-    and d.attempts = 0) or (d.state = 'pending' and d.attempts > 0) or (d.state = 'sent' and not exists (
+where (d.env_id, d.id) > ($1, $2) and (d.env_id, d.id) < ($3, $4) and d.origin is not null
+    and d.deleted_at is null and ((d.state = 'pending' and d.attempts = 0) or (d.state = 'pending'
+    and d.attempts > 0) or (d.state = 'sent' and not exists (
       select 1
       from message_events as e
       where e.message_id = d.message_id and e.env_id = d.env_id and e.delivery_id = d.id and e.kind = 'bounced')
@@ -315,8 +324,8 @@ where d.env_id = $1 and d.origin is not null and d.deleted_at is null and ((d.st
       from message_events as e
       where e.message_id = d.message_id and e.env_id = d.env_id and e.delivery_id = d.id
           and e.kind = 'bounced')) or d.state in ('canceled', 'simulated'))
-order by d.id desc
-limit $2;
+order by d.env_id desc, d.id desc
+limit $5;
 
 -- deliveriesPage
 select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channel", d."provider",
@@ -326,18 +335,7 @@ select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channe
     d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id", d."app_id",
     d."manual", d."origin", d."via"
 from deliveries as d
-where d.env_id = $1 and d.origin is not null and d.deleted_at is null and d.id < $2
-order by d.id desc
-limit $3;
-
--- deliveriesPage
-select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channel", d."provider",
-    d."provider_id", d."leaf", d."state", d."due_at", d."lease_until", d."ready_at", d."attempts",
-    d."started_at", d."timeout_ms", d."address", d."content", d."override", d."error", d."reference",
-    d."created_at", d."sent_at", d."delivered_at", d."seen_at", d."read_at", d."interacted_at", d."archived_at",
-    d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id", d."app_id",
-    d."manual", d."origin", d."via"
-from deliveries as d
-where d.env_id = $1 and d.origin is not null and d.deleted_at is null and d.id > $2
-order by d.id asc
-limit $3;
+where (d.env_id, d.id) > ($1, $2) and (d.env_id, d.id) < ($3, $4) and d.origin is not null
+    and d.deleted_at is null
+order by d.env_id asc, d.id asc
+limit $5;

@@ -225,26 +225,32 @@ order by d.id desc
 limit ?;
 
 -- deliveriesPage
-select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channel", d."provider",
-    d."provider_id", d."leaf", d."state", d."due_at", d."lease_until", d."ready_at", d."attempts",
-    d."started_at", d."timeout_ms", d."address", d."content", d."override", d."error", d."reference",
-    d."created_at", d."sent_at", d."delivered_at", d."seen_at", d."read_at", d."interacted_at", d."archived_at",
-    d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id", d."app_id",
-    d."manual", d."origin", d."via"
-from deliveries as d
-where d.env_id = ? and d.origin is not null and d.deleted_at is null and d.user_id = ?
-    and (d.origin ->> '$.channelId') = ? and exists (
-  select 1
-  from messages as m
-  where m.id = d.message_id and m.env_id = d.env_id and m.event in (
-    select value
-    from json_each(?))) and exists (
-  select 1
-  from message_tags as t
-  where t.env_id = d.env_id and t.tag in (
-    select value
-    from json_each(?)) and t.message_id = d.message_id) and tenant_id = ?
-order by d.id desc
+select tenant_id, bucket
+from inbox_counts
+where env_id = ? and user_id = ? and n > 0 and tenant_id = ?;
+
+-- deliveriesPage
+select id
+from (
+  select *
+  from (
+    select d.id
+    from deliveries as d
+    where d.env_id = ? and d.user_id = ? and d.bucket is null and d.origin is not null and d.deleted_at is null
+        and case when (d.origin ->> '$.channelId') = ? then true else false end and exists (
+      select 1
+      from messages as m
+      where m.id = d.message_id and m.env_id = d.env_id and m.event in (
+        select value
+        from json_each(?))) and exists (
+      select 1
+      from message_tags as t
+      where t.env_id = d.env_id and t.tag in (
+        select value
+        from json_each(?)) and t.message_id = d.message_id) and tenant_id = ?
+    order by d.id desc
+    limit ?) as newest) as found
+order by id desc
 limit ?;
 
 -- deliveriesPage
@@ -272,7 +278,8 @@ select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channe
     d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id", d."app_id",
     d."manual", d."origin", d."via"
 from deliveries as d
-where d.env_id || '' = ? and d.origin is not null and d.deleted_at is null and d.message_id in (
+where d.env_id || '' = ? and d.id < ? and d.id > ? and d.origin is not null and d.deleted_at is null
+    and d.message_id in (
   select m.id
   from messages as m
   where m.request_id = ?) and d.request_id = ? and exists (
@@ -349,7 +356,7 @@ select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channe
     d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id", d."app_id",
     d."manual", d."origin", d."via"
 from deliveries as d
-where d.env_id = ? and d.origin is not null and d.deleted_at is null and d.id < ?
+where d.env_id = ? and d.id < ? and d.origin is not null and d.deleted_at is null
 order by d.id desc
 limit ?;
 
@@ -361,6 +368,6 @@ select d."id", d."env_id", d."message_id", d."user_id", d."tenant_id", d."channe
     d."deleted_at", d."expires_at", d."bucket", d."tags", d."data", d."via_tenant", d."request_id", d."app_id",
     d."manual", d."origin", d."via"
 from deliveries as d
-where d.env_id = ? and d.origin is not null and d.deleted_at is null and d.id > ?
+where d.env_id = ? and d.id > ? and d.origin is not null and d.deleted_at is null
 order by d.id asc
 limit ?;

@@ -353,3 +353,7 @@ create table happenings (
 create index happenings_ready on happenings (ready_at, id);
 
 create index documents_event_webhooks on documents (env_id) where kind = 'knock-webhook';
+
+drop index deliveries_origin_user;
+
+create index deliveries_off_piles on deliveries (env_id, user_id, id) where origin is not null and bucket is null;
