@@ -447,7 +447,7 @@ export interface InboxBriefStore {
   everGot(environmentId: EnvironmentId, userId: string, now: Millis, page: PageQuery): Promise<Page<GotItem>>;
 }
 
-export interface GotItem extends Pick<InboxItem, "id" | "requestId" | "expiresAt" | "via"> {
+export interface GotItem extends Pick<InboxItem, "id" | "messageId" | "requestId" | "expiresAt" | "via"> {
   /** Whether the user has put it away: deleted or archived it. */
   readonly putAway: boolean;
 }

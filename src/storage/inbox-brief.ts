@@ -77,6 +77,7 @@ function gotOf(found: Row): GotItem {
   const row = found as RowOf<"deliveries"> & { readonly put_away: number };
   return {
     id: row.id as GotItem["id"],
+    messageId: row.message_id as GotItem["messageId"],
     requestId: row.request_id as GotItem["requestId"],
     expiresAt: row.expires_at,
     putAway: row.put_away === 1,

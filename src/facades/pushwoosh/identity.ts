@@ -4,16 +4,18 @@
  * A user here need not be stored anywhere; who has a profile was made through another facade, and whoever may report
  * for a device may not do away with them. Only the holder of a secret key may.
  */
-import type { EnvironmentId, InboxItem, Message, MessageId } from "../../engine/model.ts";
-import type { Page } from "../../engine/ports.ts";
+import type { EnvironmentId, MessageId, RequestId } from "../../engine/model.ts";
 import { Refusal } from "../../engine/refusal.ts";
-import { raise } from "./inbox-items.ts";
-import { messageNameOf, statusOf } from "./message-views.ts";
+import type { Millis } from "../../lib/clock.ts";
+import { firstIdAt, timeOf } from "../../lib/ids.ts";
+import { everGot, marksTo } from "./inbox-items.ts";
+import { FACADE, statusOf } from "./message-views.ts";
 import type { World } from "./pushwoosh.ts";
 
-const PAGE = 200;
-/** Of messages that went to both, so many are looked at. */
-const MAX_COMPARED = 1_000;
+/** How far the clocks of two processes may be apart. */
+const CLOCK_SLACK_MS: Millis = 3_600_000;
+/** Messages whose items are looked at and changed in one commit. */
+const KEPT_AT_ONCE = 100;
 
 /** Whether a user has a profile, and so is more than a name that a device gave. */
 export async function hasProfile({ engine }: World, environmentId: EnvironmentId, userId: string): Promise<boolean> {
@@ -56,47 +58,53 @@ export async function moveUser(world: World, environmentId: EnvironmentId, from:
     throw error;
   }
   await engine.recalls.move(environmentId, from, into);
-  for (const [theirs, ours] of twice) await keepHigher(world, environmentId, into, theirs, ours);
+  for (let i = 0; i < twice.length; i += KEPT_AT_ONCE) {
+    await keepHigher(world, environmentId, into, twice.slice(i, i + KEPT_AT_ONCE));
+  }
 }
 
+/** Of what was sent through this facade, the messages that one call made for both of them. */
 async function messagesOfBoth(
-  { engine }: World,
+  world: World,
   environmentId: EnvironmentId,
   from: string,
   into: string,
 ): Promise<readonly (readonly [MessageId, MessageId])[]> {
+  const theirs = new Map<RequestId, MessageId>();
+  let oldest: RequestId | null = null;
+  for await (const { via, requestId, messageId } of everGot(world, { environmentId, userId: from })) {
+    if (via !== FACADE) continue;
+    theirs.set(requestId, messageId);
+    if (oldest === null || requestId < oldest) oldest = requestId;
+  }
+  if (oldest === null) return [];
+  // A message is never older than its request.
+  const since = firstIdAt("msg", timeOf(oldest) - CLOCK_SLACK_MS);
   const pairs: [MessageId, MessageId][] = [];
-  let after: string | null = null;
-  for (let seen = 0; seen < MAX_COMPARED; seen += PAGE) {
-    const page: Page<Message> = await engine.messages.list(
-      environmentId,
-      { recipient: from, archived: true },
-      { after, limit: PAGE },
-    );
-    for (const message of page.items) {
-      const other = await engine.messages.findByUser(environmentId, message.requestId, into);
-      if (other !== null) pairs.push([message.id, other]);
-    }
-    after = page.next;
-    if (after === null) break;
+  for await (const { requestId, messageId } of everGot(world, { environmentId, userId: into }, since)) {
+    const other = theirs.get(requestId);
+    if (other !== undefined) pairs.push([other, messageId]);
   }
   return pairs;
 }
 
-/** Both items belong to the user by now; one of them stays. */
+/** Both items of each pair belong to the user by now; one of them stays. */
 async function keepHigher(
-  world: World,
+  { engine }: World,
   environmentId: EnvironmentId,
   userId: string,
-  theirs: MessageId,
-  ours: MessageId,
+  pairs: readonly (readonly [MessageId, MessageId])[],
 ): Promise<void> {
-  const items = await world.engine.inbox.itemsOf(environmentId, [theirs, ours]);
-  const [moved, kept] = [items.find((one) => one.messageId === theirs), items.find((one) => one.messageId === ours)];
-  if (moved === undefined || kept === undefined || messageNameOf(kept).kind !== "request") return;
-  const owner = { environmentId, userId };
-  const deleted = [moved, kept].some((item) => item.deletedAt !== null);
-  if (moved.deletedAt === null) await raise(world, owner, moved, 4);
-  if (deleted && kept.deletedAt === null) await raise(world, owner, kept, 4);
-  else if (!deleted) await raise(world, owner, kept, statusOf(moved satisfies InboxItem));
+  const items = await engine.inbox.itemsOf(environmentId, pairs.flat());
+  const byMessage = new Map(items.map((item) => [item.messageId, item]));
+  const marks = pairs.flatMap(([theirs, ours]) => {
+    const [moved, kept] = [byMessage.get(theirs), byMessage.get(ours)];
+    if (moved === undefined || kept === undefined) return [];
+    const isDeleted = moved.deletedAt !== null || kept.deletedAt !== null;
+    return [
+      ...(moved.deletedAt === null ? marksTo(moved, 4) : []),
+      ...(kept.deletedAt === null ? marksTo(kept, isDeleted ? 4 : statusOf(moved)) : []),
+    ];
+  });
+  if (marks.length > 0) await engine.inbox.change(environmentId, userId, marks, { via: FACADE, origin: null });
 }

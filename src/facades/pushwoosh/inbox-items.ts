@@ -1,12 +1,12 @@
 /** Finding a user's items by what clients call them, and moving them on. */
 import type { DeliveryMark } from "../../engine/engine.ts";
-import type { EnvironmentId } from "../../engine/model.ts";
-import type { InboxBrief, InboxFilter, Page } from "../../engine/ports.ts";
+import type { EnvironmentId, MessageId } from "../../engine/model.ts";
+import type { GotItem, InboxBrief, InboxFilter, Page } from "../../engine/ports.ts";
 import { shownBy } from "../../http/inbox-visibility.ts";
 import { firstIdAt } from "../../lib/ids.ts";
 import type { Call } from "./call.ts";
 import { inboxIdOf, isOrder, type MessageName, nameOf, timeOfOrder } from "./ids.ts";
-import { FACADE, messageNameOf, orderOf, statusOf } from "./message-views.ts";
+import { FACADE, type ItemStatus, messageNameOf, orderOf, statusOf } from "./message-views.ts";
 import type { World } from "./pushwoosh.ts";
 
 const PAGE = 1_000;
@@ -87,6 +87,24 @@ export async function itemsBelow(
 }
 
 /**
+ * Every item that a user has got and that has not expired, whatever became of it, newest message first.
+ * @param since leaves out messages with lesser ids.
+ */
+export async function* everGot(
+  { engine, clock }: World,
+  { environmentId, userId }: Owner,
+  since: MessageId | null = null,
+): AsyncGenerator<GotItem, void, undefined> {
+  const now = clock.now();
+  for (let after: string | null = null; ; ) {
+    const page: Page<GotItem> = await engine.inbox.everGot(environmentId, userId, now, { after, limit: PAGE });
+    yield* page.items;
+    after = page.next;
+    if (after === null || (since !== null && after < since)) return;
+  }
+}
+
+/**
  * The item that a client means by an order or an `inbox_id`.
  * @returns null when the user has no such item, or not any more.
  */
@@ -145,12 +163,21 @@ async function findByOrder({ engine, clock }: World, owner: Owner, order: number
  * Raises an item to a wire status; one that is there already, or beyond, stays as it is. First times are kept, so that
  * of calls which meet only one leaves anything behind.
  */
-export async function raise({ engine }: World, owner: Owner, item: Found, status: 1 | 2 | 3 | 4): Promise<void> {
-  if (statusOf(item) >= status) return;
-  const fields =
-    status === 4 ? (["deleted"] as const) : status === 3 ? (["interacted", "read"] as const) : (["read"] as const);
-  const marks = fields.map((field): DeliveryMark => ({ deliveryId: item.id, field, value: true, again: "keep" }));
+export async function raise({ engine }: World, owner: Owner, item: Found, status: ItemStatus | 4): Promise<void> {
+  const marks = marksTo(item, status);
+  if (marks.length === 0) return;
   await engine.inbox.change(owner.environmentId, owner.userId, marks, { via: FACADE, origin: null });
+}
+
+/** What raises an item to a wire status. Pure. */
+export function marksTo(
+  item: Pick<InboxBrief, "id" | "readAt" | "interactedAt">,
+  status: ItemStatus | 4,
+): readonly DeliveryMark[] {
+  if (statusOf(item) >= status) return [];
+  const fields =
+    status === 4 ? (["deleted"] as const) : status === 3 ? (["interacted", "read"] as const) : ["read" as const];
+  return fields.map((field) => ({ deliveryId: item.id, field, value: true, again: "keep" }));
 }
 
 function listed(owner: Owner): Pick<InboxFilter, "userId" | "archived" | "via"> {

@@ -1,13 +1,9 @@
 /** What clients are told to drop: messages that were taken back and, where the operator wants it, what the user put away. */
-import type { GotItem, Page } from "../../engine/ports.ts";
 import type { Millis } from "../../lib/clock.ts";
 import { inboxIdOf } from "./ids.ts";
-import { type Owner, shows } from "./inbox-items.ts";
+import { everGot, type Owner, shows } from "./inbox-items.ts";
 import { FACADE } from "./message-views.ts";
 import type { World } from "./pushwoosh.ts";
-
-/** Messages looked at in one step: some milliseconds. */
-const PAGE = 1_000;
 
 export interface Removed {
   readonly inboxIds: readonly string[];
@@ -28,22 +24,16 @@ export async function removedOf(world: World, owner: Owner, own: boolean): Promi
 }
 
 /** What the user deleted or archived and would not have expired yet. A message that the user still has is none. */
-async function putAway({ engine, clock }: World, owner: Owner): Promise<Removed> {
-  const { environmentId, userId } = owner;
-  const now = clock.now();
+async function putAway(world: World, owner: Owner): Promise<Removed> {
   const gone = new Set<string>();
   const there = new Set<string>();
   let until = Number.POSITIVE_INFINITY;
-  for (let after: string | null = null; ; ) {
-    const page: Page<GotItem> = await engine.inbox.everGot(environmentId, userId, now, { after, limit: PAGE });
-    for (const item of page.items) {
-      if (!shows(owner, item)) continue;
-      const { id, requestId, via } = item;
-      const inboxId = inboxIdOf(via === FACADE ? { kind: "request", id: requestId } : { kind: "item", id });
-      (item.putAway ? gone : there).add(inboxId);
-      if (item.putAway) until = Math.min(until, item.expiresAt ?? until);
-    }
-    after = page.next;
-    if (after === null) return { inboxIds: [...gone].filter((one) => !there.has(one)), until };
+  for await (const item of everGot(world, owner)) {
+    if (!shows(owner, item)) continue;
+    const { id, requestId, via, expiresAt } = item;
+    const inboxId = inboxIdOf(via === FACADE ? { kind: "request", id: requestId } : { kind: "item", id });
+    (item.putAway ? gone : there).add(inboxId);
+    if (item.putAway) until = Math.min(until, expiresAt ?? until);
   }
+  return { inboxIds: [...gone].filter((one) => !there.has(one)), until };
 }

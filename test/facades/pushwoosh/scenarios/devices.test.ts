@@ -68,6 +68,26 @@ forEachPushwoosh((dialect, open) => {
     }
   });
 
+  // Of the newest 1,000 messages only was it looked at; the others came back as new, and were there twice.
+  test(`${dialect}: the same of very many messages that both had`, async () => {
+    const target = await open();
+    const [hwid, user] = [name("hwid"), name("user")];
+    await target.ok("registerDevice", { hwid });
+    await target.send({ users: [hwid, user], content: "first" });
+    const [first] = (await target.fetch(hwid)).messages;
+    await target.ok("inboxStatus", { userId: hwid, inbox_code: first?.order, status: 4 });
+    const notifications = Array.from({ length: 1_000 }, (_, i) => ({
+      content: `${i}`,
+      users: [hwid, user],
+      inbox_days: 1,
+    }));
+    await target.ok("createMessage", { auth: SECRET_KEY, notifications });
+    await target.ok("registerUser", { hwid, userId: user });
+    assert.equal((await target.fetch(user)).messages.length, 1_000);
+    const page = await target.fetch(user, { count: 5 });
+    assert.deepEqual([page.messages.length, page.new_inbox], [5, 1_000]);
+  });
+
   test(`${dialect}: what a device is called is no way to another user's inbox`, async () => {
     const target = await open();
     const [user, thief] = [name("victim"), name("thief")];
