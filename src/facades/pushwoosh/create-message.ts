@@ -1,4 +1,5 @@
 /** Sending: each notification of a call is a request of its own, and one message for all who get it. */
+import { randomInt } from "node:crypto";
 import type { Environment, KeyMode, Recipient, SendSpec } from "../../engine/model.ts";
 import type { Millis } from "../../lib/clock.ts";
 import type { Json, JsonObject } from "../../lib/json.ts";
@@ -21,7 +22,7 @@ interface Audience {
 }
 
 export function createMessageMethods(): readonly Method[] {
-  const orders = new Orders();
+  const orders = new Orders(randomInt(100_000));
   return [
     {
       name: "createMessage",
@@ -83,7 +84,7 @@ function specOf(
 ): SendSpec {
   const { due, expiresAt, silent, richMedia, remotePage, rawData } = notification;
   const mark: Mark = {
-    order: due === null ? orders.next(now) : orders.nextAt(due, now),
+    order: due === null ? orders.next(now) : orders.nextAt(due),
     at: due ?? now,
     ...(expiresAt === null ? {} : { until: expiresAt }),
     ...(richMedia === null ? {} : { rm: richMedia }),

@@ -75,14 +75,21 @@ export function isOrder(text: string): boolean {
 /** Gives out orders that rise strictly within this process, and are none of an item's of the same millisecond. */
 export class Orders {
   #last = 0;
+  #later: number;
+
+  /** @param start a number below 100,000, another one for each process. */
+  constructor(start: number) {
+    this.#later = start;
+  }
 
   next(now: Millis): number {
     this.#last = Math.max(this.#last + 1, orderOfItem(newId("dlv", now)));
     return this.#last;
   }
 
-  /** For what is sent later: as if made then, and still different from others of the same moment. */
-  nextAt(due: Millis, now: Millis): number {
-    return due * STEPS + (this.next(now) % (MOST_STEPS + 1));
+  /** For what is sent later: as if made within a second from then, and different from what else is sent at that moment. */
+  nextAt(due: Millis): number {
+    this.#later = (this.#later + 1) % (MOST_STEPS + 1);
+    return due * STEPS + this.#later;
   }
 }
