@@ -241,6 +241,44 @@ forEachSpeaker({ env: { CARILLON_WEBHOOK_RETRY_SECONDS: "60" }, roll: () => 0.5 
     assert.ok(clock.now() > 0);
   });
 
+  test(`${who}: what is deleted, disabled or expunged during a try is not tried again`, async (t) => {
+    const { svix, idle, pass, ...scene } = await open(t);
+    const receiver = await scene.receiver();
+    const app = await scene.app("during");
+    const changes = {
+      deleted: (uid: string) => svix.endpoint.delete(app, uid),
+      disabled: (uid: string) => svix.endpoint.patch(app, uid, { disabled: true }),
+      expunged: (_: string, id: string) => svix.message.expungeContent(app, id),
+    };
+    for (const [name, change] of Object.entries(changes)) {
+      const before = receiver.requests.length;
+      const came = Promise.withResolvers<() => void>();
+      receiver.answer((_, response) => {
+        came.resolve(() => {
+          response.statusCode = 500;
+          response.end();
+        });
+      });
+      const endpoint = await scene.endpoint(app, { url: `${receiver.url}/${name}`, uid: name });
+      const { id } = await scene.message(app);
+      const answer = await came.promise;
+      await change(name, id);
+      answer();
+      await idle();
+      await pass(10 * MINUTE);
+      assert.equal(receiver.requests.length, before + 1, name);
+      const attempts = await scene.attempts(app, id);
+      assert.deepEqual(
+        attempts.map(({ endpointId, status, responseStatusCode }) => [endpointId, status, responseStatusCode]),
+        [[endpoint.id, 2, 500]],
+        `${name}: the try itself is on record`,
+      );
+      const [row] = (await svix.messageAttempt.listAttemptedDestinations(app, id)).data;
+      assert.deepEqual([row?.status, row?.nextAttempt ?? null], [2, null], `${name}: and nothing follows`);
+      if (name === "expunged") await svix.endpoint.delete(app, name);
+    }
+  });
+
   test(`${who}: a new endpoint gets only what comes after it (§C.2)`, async (t) => {
     const { idle, pass, ...scene } = await open(t);
     const receiver = await scene.receiver();
