@@ -155,6 +155,20 @@ for (const dialect of DIALECTS) {
     assert.equal((await refusal(svix2.endpoint.recover("a", "none", { since }))).status, 404);
   });
 
+  // The task said that it had sent them; what it had made were tries that were thrown away one by one.
+  test(`${dialect}: nothing is recovered at an endpoint that is disabled, and it is not said to be`, async (t) => {
+    const { target, receiver, failed, since } = await tried(await svixFor(t, { dialect, env }));
+    t.after(() => receiver.close());
+    const { svix2 } = target;
+    const recover = async (): Promise<unknown> =>
+      (await ended(target, (await svix2.endpoint.recover("a", "e", { since })).id)).data;
+    await svix2.endpoint.patch("a", "e", { disabled: true });
+    assert.deepEqual(await recover(), { messagesSent: 0 });
+    await svix2.endpoint.patch("a", "e", { disabled: false });
+    assert.deepEqual(await recover(), { messagesSent: 3 });
+    for (const id of failed) await attemptsOf(target, "a", id, 2);
+  });
+
   // A portal that asked for the same again and again once filled the queue of all with millions of tries.
   test(`${dialect}: what is about to be sent again is not recovered a second time`, async (t) => {
     const { target, receiver, failed, since } = await tried(await svixFor(t, { dialect, env }));
