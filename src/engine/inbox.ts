@@ -120,14 +120,18 @@ export function inboxActions(store: Store, bus: Bus, clock: Clock): InboxActions
     const delivery = await store.messages.readDelivery(environmentId, deliveryId);
     if (delivery === null) return null;
     const at = clock.now();
-    const mark = MARK_OF[signal];
+    const ofWorkflow = delivery.origin !== undefined;
+    // The opening of a mail is its being read, for what workflows sent; elsewhere the two are apart.
+    const isReading = ofWorkflow && delivery.channel === "email" && signal === "opened";
+    const mark = MARK_OF[isReading ? "read" : signal];
     // A page that shows an item of an inbox says `clicked` of the item; elsewhere there is nothing to click but links.
     const followed = signal === "followed" || (signal === "clicked" && delivery.channel !== "inbox");
-    if (followed && delivery.origin !== undefined) {
+    if (followed && ofWorkflow) {
       await followedLink(delivery, actor, at, detail);
     } else if (mark !== undefined) {
       await markDelivery(delivery, mark.field, mark.value, actor, at, detail);
-      if (delivery.channel !== "inbox") await followInInbox(delivery, signal, actor);
+      // What the steps of a workflow send are messages of their own: none speaks for another.
+      if (delivery.channel !== "inbox" && !ofWorkflow) await followInInbox(delivery, signal, actor);
     } else if (signal !== "delivered" || !(await isKnownDelivered(delivery))) {
       const state = signal === "bounced" ? "undeliverable" : "delivered";
       await inbox.progress(environmentId, [progress(delivery, signal as MessageEventKind, at, state, detail)]);

@@ -317,6 +317,37 @@ forEachKnock((name, open) => {
     );
   });
 
+  test(`${name}: whoever opens a mail has read that mail, and nothing else`, async () => {
+    const target = await world();
+    const mail = { type: "channel", ref: "mail", channel_key: "email", channel_overrides: { open_tracking: true } };
+    await pushWorkflow(target, "opened", {
+      steps: [inAppStep(), { ...mail, template: { subject: "S", html_body: "<p>H</p>" } }],
+    });
+    const user = `u-${randomUUID()}`;
+    await trigger(target, "opened", [{ id: user, email: "ann@example.com" }]);
+    const messages = async () =>
+      (await target.call("GET", `/users/${user}/messages`)).body.items as readonly {
+        readonly id: string;
+        readonly channel: { readonly type: string };
+        readonly engagement_statuses: readonly string[];
+      }[];
+    const id = (await messages()).find(({ channel }) => channel.type === "email")?.id as string;
+    await settled(target, id, "sent");
+    const { data } = await target.knock.messages.getContent(id);
+    const pixel = /<img src="([^"]+)"/.exec((data as { html_body: string }).html_body)?.[1] as string;
+    for (let n = 0; n < 2; n++) assert.equal((await fetch(pixel)).status, 200);
+    // The mail was seen, and the item in the feed was read though nobody had looked at it.
+    assert.deepEqual(
+      (await messages()).map(({ channel, engagement_statuses }) => [channel.type, engagement_statuses]),
+      [
+        ["email", ["read"]],
+        ["in_app_feed", []],
+      ],
+    );
+    const told = ["message.created", "message.queued", "message.sent", "message.read"];
+    assert.deepEqual(await eventsOf(target, id), told);
+  });
+
   test(`${name}: a mail says who sent it, and what the provider calls it`, async (t) => {
     const target = await startKnockTarget({ dialect: name, env: { CARILLON_ALLOW_NETWORKS: "127.0.0.0/8" } });
     t.after(() => target.close());
