@@ -125,14 +125,14 @@ export interface InboxActions extends Pick<InboxStore, "list" | "count" | "piles
   /**
    * One change of all items that match, in bounded batches: each is committed, and its items told of one by one. Items
    * that come in meanwhile are left alone.
-   * @returns how many were changed.
+   * @returns how many were changed, and the names of at most 10,000 of them.
    */
   changeWhere(
     environmentId: EnvironmentId,
     filter: InboxFilter,
     change: Omit<DeliveryMark, "deliveryId">,
     actor: Actor,
-  ): Promise<number>;
+  ): Promise<{ readonly count: number; readonly names: readonly ItemName[] }>;
 
   /**
    * All of a user's items, in all tenants: one shout for all of them.

@@ -68,11 +68,12 @@ export function inboxActions(store: Store, bus: Bus, clock: Clock): InboxActions
     filter: InboxFilter,
     made: Omit<DeliveryMark, "deliveryId">,
     actor: Actor,
-  ): Promise<number> {
+  ): ReturnType<InboxActions["changeWhere"]> {
     const at = clock.now();
     const { field, value } = made;
     const until = Math.min(filter.until ?? Number.POSITIVE_INFINITY, at + 1);
     let count = 0;
+    const names: ItemName[] = [];
     await inbox.changeAll(
       environmentId,
       { ...filter, until },
@@ -81,10 +82,11 @@ export function inboxActions(store: Store, bus: Bus, clock: Clock): InboxActions
       (delivery) => historyOfMark({ ...made, deliveryId: delivery.id }, delivery, at),
       (items) => {
         count += items.length;
+        names.push(...items.slice(0, REPORTED_AT_MOST - names.length).map(nameOf));
         bus.publish(changeEvents(items, field, value, actor, at));
       },
     );
-    return count;
+    return { count, names };
   }
 
   async function markAll(

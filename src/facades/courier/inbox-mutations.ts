@@ -1,17 +1,13 @@
 /** What the mutations of the GraphQL schema do: a user's changes of the user's own inbox. */
 import type { Engine } from "../../engine/engine.ts";
 import type { Delivery, InboxItem } from "../../engine/model.ts";
-import type { ItemField, Page } from "../../engine/ports.ts";
+import type { ItemField } from "../../engine/ports.ts";
 import { Refusal } from "../../engine/refusal.ts";
 import type { Resolvers } from "./graphql-schema.ts";
 import { publicItemId, publicMessageId } from "./ids.ts";
 import { shownActions } from "./inbox-content.ts";
 import { type InboxContext, requireScope, requireWriting } from "./inbox-resolvers.ts";
 import { parseTrackingId, signalOf, type Tracked } from "./tracking-ids.ts";
-
-/** A bound for `batchTrackEvent("opened")`, which marks page by page. */
-const MAX_OPENED_PAGES = 100;
-const PAGE_SIZE = 100;
 
 interface OfMessage {
   readonly messageId: string;
@@ -115,26 +111,9 @@ async function trackAll(context: InboxContext, eventType: string): Promise<{ ids
     return { ids: (await inbox.markAll(environment.id, userId, what, actor, shown)).map(publicItemId) };
   }
   if (kind !== "opened") throw new Refusal("invalid", "Expected read, opened or archive", { field: "eventType" });
-  const ids: string[] = [];
-  let after: string | null = null;
-  for (let pages = 0; pages < MAX_OPENED_PAGES; pages++) {
-    const now = courier.engine.clock.now();
-    const page: Page<InboxItem> = await inbox.list(environment.id, { ...shown, userId, seen: false }, now, {
-      after,
-      limit: PAGE_SIZE,
-    });
-    const seen = { field: "seen", value: true, again: "keep" } as const;
-    await inbox.change(
-      environment.id,
-      userId,
-      page.items.map(({ id }) => ({ deliveryId: id, ...seen })),
-      actor,
-    );
-    ids.push(...page.items.map(publicItemId));
-    after = page.next;
-    if (after === null) break;
-  }
-  return { ids };
+  const opened = { field: "seen", value: true, again: "keep" } as const;
+  const filter = { ...shown, userId, seen: false };
+  return { ids: (await inbox.changeWhere(environment.id, filter, opened, actor)).names.map(publicItemId) };
 }
 
 function isItem(delivery: Delivery): delivery is InboxItem {

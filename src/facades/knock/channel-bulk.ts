@@ -83,7 +83,8 @@ export const channelBulkRoutes: Routes = (app, knock) => {
               ...fieldsOf(engagement),
             };
             const unmarked = notYet(items, change);
-            if (unmarked !== null) count += await engine.inbox.changeWhere(environment.id, unmarked, change, ACTOR);
+            if (unmarked === null) continue;
+            count += (await engine.inbox.changeWhere(environment.id, unmarked, change, ACTOR)).count;
           }
         } else count += await changeListed(knock, environment.id, channel?.id ?? environment.feedId, asked, change);
       }

@@ -172,7 +172,16 @@ export class FakeInbox {
       itemsOf: unused,
       everGot: unused,
       change,
-      changeWhere: unused,
+      changeWhere: async (environmentId, filter, { field, value }, actor) => {
+        const items = this.#matching(filter);
+        for (const item of items) {
+          const after = this.#set(item, field, value) as InboxItem;
+          this.#bus.publish([
+            { kind: "changed", environmentId, userId: item.userId, item: after, field, value, ...actor },
+          ]);
+        }
+        return { count: items.length, names: items };
+      },
       readByMessage: async (_environmentId, userId, messageId) =>
         (this.items as InboxItem[]).find(
           (item) => item.channel === "inbox" && item.userId === userId && item.messageId === messageId,
