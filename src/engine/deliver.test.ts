@@ -283,7 +283,7 @@ test("a try that is cut short is given back, unless it has reached somebody", as
         },
         messages: { read: async () => null },
       },
-      planning: { catalog: { providers: async () => [provider] }, kinds: new Map() },
+      planning: { catalog: { provider: async () => provider }, kinds: new Map() },
       endpoints: { kinds: new Map() },
       senders: { send: async () => outcome },
       bus: { lookNow() {} },
