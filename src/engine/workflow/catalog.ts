@@ -48,7 +48,7 @@ export interface PreparedWorkflow {
   readonly usesRefs: boolean;
   /** A text of it mentions `recipient.preferences`. */
   readonly usesPreferences: boolean;
-  /** A text of it, or a layout that it may name, mentions these: what nobody reads need not be put together for each run. */
+  /** Its templates mention these, or may name what does (layouts, translations): what none reads is not put together. */
   readonly usesActivities: boolean;
   readonly usesMessage: boolean;
   readonly usesWorkflow: boolean;
@@ -196,19 +196,22 @@ function isFresh(held: Held<unknown>, now: Millis): boolean {
   return now >= held.readAt && now - held.readAt < STALE_AFTER_MS;
 }
 
+/** The filter and the tag of translations, whose texts are Liquid as well. */
+const TRANSLATES = /\|\s*t\b|\{%-?\s*t\b/;
+
 /** Written once for each version, so that its runs need not look through its texts. */
 export function prepare(id: WorkflowVersionId, workflow: Workflow): PreparedWorkflow {
   const text = JSON.stringify(workflow.steps) + JSON.stringify(workflow.conditions ?? null);
-  const hasLayout = text.includes("layout_key");
+  const namesOthers = text.includes("layout_key") || TRANSLATES.test(text);
   return {
     id,
     workflow,
     categories: workflow.categories ?? [],
     usesRefs: text.includes("refs"),
     usesPreferences: text.includes("recipient.preferences"),
-    usesActivities: hasLayout || text.includes("activities"),
-    usesMessage: hasLayout || text.includes("current_message"),
-    usesWorkflow: hasLayout || text.includes("workflow"),
+    usesActivities: namesOthers || text.includes("activities"),
+    usesMessage: namesOthers || text.includes("current_message"),
+    usesWorkflow: namesOthers || text.includes("workflow"),
   };
 }
 

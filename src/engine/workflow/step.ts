@@ -76,7 +76,9 @@ export function failing(
 }
 
 /** What conditions may ask for. */
-export function conditionContext({ run, world, outlook, scope, now }: StepContext): ConditionContext {
+export function conditionContext({ run, world, outlook, state, scope: own, now }: StepContext): ConditionContext {
+  // Preferences, channels and their groups have conditions, too.
+  const scope = outlook.whole(own, state);
   return {
     scope,
     now,
@@ -98,9 +100,10 @@ function told(holds: boolean, failed: readonly FailedCondition[]): readonly Fail
 const MAX_NAME_CHARS = 256;
 const TEMPLATE = /\{[{%]/;
 
-/** A text of the author's with its Liquid filled in. @throws RenderError */
-export async function filledIn(text: string, { world, outlook, scope }: StepContext): Promise<string> {
-  return TEMPLATE.test(text) ? await world.language.text(text, { scope, sources: outlook.sources }) : text;
+/** A text of the author's, of the step's or of its channel's, with its Liquid filled in. @throws RenderError */
+export async function filledIn(text: string, { world, outlook, state, scope }: StepContext): Promise<string> {
+  if (!TEMPLATE.test(text)) return text;
+  return await world.language.text(text, { scope: outlook.whole(scope, state), sources: outlook.sources });
 }
 
 /** A party as texts name it: a user's id, or `gid://Object/<collection>/<id>`. Null for what can be nobody's name. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { inApp, startWorkflowEngine } from "../../../test/support/workflow-engine.ts";
 import type { JsonObject } from "../../lib/json.ts";
-import { CHANNEL_GROUP, type Step, VARIABLE } from "./model.ts";
+import { CHANNEL_GROUP, type Step, USERS, VARIABLE } from "./model.ts";
 import { RunLog } from "./record.ts";
 
 const world = await startWorkflowEngine("sqlite");
@@ -158,4 +158,30 @@ test("a log keeps its first and its last entries", () => {
   for (let at = 1; at <= 500; at++) log.note(at, "step_failed", null);
   const kept = log.record("completed").log;
   assert.deepEqual([kept.length, kept[0]?.at, kept[99]?.at, kept[100]?.at, kept.at(-1)?.at], [200, 0, 99, 401, 500]);
+});
+
+test("what is written outside of a workflow sees all of the run, whatever the workflow's own texts mention", async () => {
+  const id = "00000000-0000-4000-8000-0000000000ab";
+  const settings = { from_address: "a@example.com", from_name: "{{ workflow.name }} {{ activities }}" };
+  await write("step-channel", id, { key: "mail-3", name: "", type: "email", provider: null, settings });
+  const only = { conditions: [{ variable: "workflow.key", operator: "equal_to", argument: "loud" }] };
+  await store.parties.write(
+    env,
+    [
+      {
+        party: { collection: USERS, id: "ann" },
+        properties: {},
+        documents: [{ kind: "preferences", name: "default", body: { channel_types: { email: only } } }],
+      },
+    ],
+    clock.now(),
+  );
+  for (const key of ["loud", "quiet"]) {
+    await world.put(key, [email({ channel_key: "mail-3" } as Partial<Step>)]);
+    await world.trigger(key, { data: { n: 1 } });
+  }
+  await world.pass();
+  const [sent, ...others] = world.sent.splice(0);
+  assert.deepEqual(others, []);
+  assert.match(String(sent?.delivery.override?.from), /^"loud \[\{.*n.*\}\]" <a@example.com>$/);
 });

@@ -82,7 +82,7 @@ export class Outlook {
   readonly #actor: JsonObject | null;
   readonly #tenant: JsonObject | null;
   readonly #vars: JsonObject;
-  readonly #workflow: JsonObject;
+  #workflow: JsonObject | null = null;
   readonly #timestamp: string;
   /** Described actors of a batch, by key. */
   #actors = new Map<string, JsonObject>();
@@ -105,7 +105,6 @@ export class Outlook {
     this.#actor = cast.actor === null ? null : deps.describeParty(cast.actor);
     this.#tenant = cast.tenant === null ? null : deps.describeParty(cast.tenant);
     this.#vars = varsOf(furniture.variables, cast.tenant);
-    this.#workflow = version.usesWorkflow ? describeWorkflow(run, deps.spelling) : {};
     this.#timestamp = isoOf(now);
   }
 
@@ -139,11 +138,23 @@ export class Outlook {
       ...totals,
       tenant: this.#tenant,
       vars: this.#vars,
-      workflow: this.#workflow,
+      workflow: this.#run.version.usesWorkflow ? this.#describedWorkflow() : {},
       run: totals,
       refs: this.#run.version.usesRefs ? refsOf(state.deliveries, delivered) : {},
       timestamp: this.#timestamp,
     };
+  }
+
+  /** A scope as it is for what is written outside of the workflow, which may mention what none of its own texts does. */
+  whole(scope: StepScope, { batch, data }: Pick<RunState, "data" | "batch">): StepScope {
+    const { usesWorkflow, usesActivities } = this.#run.version;
+    if (usesWorkflow && usesActivities) return scope;
+    return { ...scope, workflow: this.#describedWorkflow(), activities: this.#activities(batch, data) };
+  }
+
+  #describedWorkflow(): JsonObject {
+    this.#workflow ??= describeWorkflow(this.#run, this.#deps.spelling);
+    return this.#workflow;
   }
 
   /** What the recipient wants to hear of. */
