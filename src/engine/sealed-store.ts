@@ -128,8 +128,8 @@ function sealedParties(parties: PartyStore, vault: Vault): PartyStore {
   return {
     ...parties,
     facts: async (...args) => (await parties.facts(...args)).map(openedFacts),
-    write: async (environmentId, writes, at) =>
-      (await parties.write(environmentId, writes.map(sealedWrite), at)).map(openedFacts),
+    write: async (environmentId, writes, ...rest) =>
+      (await parties.write(environmentId, writes.map(sealedWrite), ...rest)).map(openedFacts),
     document: async (...args) => opened(await parties.document(...args)),
     documents: async (...args) => (await parties.documents(...args)).map(opened),
     modifyDocument: async (environmentId, party, kind, name, at, modify) =>
