@@ -335,7 +335,7 @@ forEachSpeaker({}, (who, open) => {
     const token = `authorization: Bearer ${scene.token}\r\n`;
     for (const [text, statuses] of [
       [`GET /api/v1/app/%zz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n${token}\r\n`, [400, 404]],
-      [`GET /api/v1/app HTTP/1.1\r\nhost: x\r\nx-a: ${"y".repeat(40_000)}\r\n\r\n`, [431]],
+      [`GET /api/v1/app HTTP/1.1\r\nhost: x\r\nx-a: ${"y".repeat(70_000)}\r\n\r\n`, [431]],
       ["NONSENSE\r\n\r\n", [400]],
       [
         `POST /api/v1/app HTTP/1.1\r\nhost: x\r\n${token}connection: close\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n`,
