@@ -387,6 +387,24 @@ describe("the vendors' own components on the demo page", { skip: chromiumMissing
     await context.close();
   });
 
+  test("the list shows what has no title by its text, and nothing beyond its edge", async () => {
+    const session = await fetch(`${server.url}/demo/session?user=b`);
+    const { pushwoosh } = (await session.json()) as { pushwoosh: { url: string; application: string } };
+    const text = `No title, and a long word: ${"x".repeat(200)}`;
+    const notification = { send_date: "now", content: text, users: ["demo-ben"], inbox_days: 1 };
+    const request = { application: pushwoosh.application, auth: SECRET_KEY, notifications: [notification] };
+    await fetch(`${pushwoosh.url}createMessage`, { method: "POST", body: JSON.stringify({ request }) });
+
+    const context = await browser.newContext({ viewport: { width: 390, height: 600 } });
+    const page = await context.newPage();
+    await page.goto(`${server.url}/demo/list?user=b`);
+    await page.locator("li strong").filter({ hasText: text }).waitFor();
+    const beyond =
+      "(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)(document.querySelector('.list-body'))";
+    assert.equal(await page.evaluate(beyond), 0);
+    await context.close();
+  });
+
   test("what is read in one tab is read in the other", async () => {
     const context = await browser.newContext();
     const [here, there] = [await openInbox(context, "a"), await openInbox(context, "a")];

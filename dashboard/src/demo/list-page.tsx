@@ -62,8 +62,8 @@ function LiveList({ session }: { readonly session: DemoSession }) {
             {inbox.messages.map((message) => (
               <li key={message.inbox_id} data-status={message.status}>
                 <div className="list-text">
-                  <strong>{message.title}</strong>
-                  <p>{message.text}</p>
+                  <strong>{message.title || message.text}</strong>
+                  {message.title !== "" && <p>{message.text}</p>}
                 </div>
                 <span className="list-status">
                   {message.status} {STATUS[message.status]}
