@@ -642,6 +642,12 @@ describe("the portal in a browser", { skip: chromiumMissing() }, () => {
         );
         assert.equal(beyond, 0, `${part} at ${width}`);
       }
+      // Opened by its address, nobody has scrolled to it: half of "Settings" used to lie beyond the edge.
+      await page.reload();
+      const settingsTab = page.getByRole("link", { name: "Settings" }).and(page.locator("[aria-current]"));
+      await settingsTab.waitFor();
+      const box = await settingsTab.boundingBox();
+      assert.ok(box !== null && box.x >= 0 && box.x + box.width <= width, `at ${width}: ${JSON.stringify(box)}`);
     }
   });
 

@@ -1,4 +1,5 @@
 /** One endpoint: what it is, and its parts. */
+import { useEffect, useRef } from "react";
 import type { EndpointOut } from "svix";
 import { useEndpoint, useSvix } from "svix-react";
 import { EndpointActivity } from "./endpoint-activity.tsx";
@@ -94,14 +95,21 @@ function Tabs({ id, tab }: { readonly id: string; readonly tab: EndpointTab }) {
     ["transformation", "Transformation", settings.enableTransformations],
     ["settings", "Settings", true],
   ];
+  const nav = useRef<HTMLElement>(null);
+  // A narrow page has no room for all of them. `scrollIntoView` would move the page around, too.
+  useEffect(() => {
+    const [tabs, open] = [nav.current, nav.current?.querySelector<HTMLElement>(`[data-part="${tab}"]`)];
+    if (tabs && open) tabs.scrollLeft = open.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - open.offsetWidth) / 2;
+  }, [tab]);
   return (
-    <nav className="tabs" aria-label="Parts of the endpoint">
+    <nav className="tabs" aria-label="Parts of the endpoint" ref={nav}>
       {tabs
         .filter(([, , shown]) => shown)
         .map(([name, words]) => (
           <a
             key={name}
             className="part"
+            data-part={name}
             href={linkTo(appId, "endpoints", id, name)}
             aria-current={name === tab ? "page" : undefined}
           >

@@ -47,13 +47,15 @@ export function MessageList() {
               onChange={(event) => change({ tag: event.target.value })}
             />
           )}
-          <label htmlFor={ids.before}>Before</label>
-          <input
-            id={ids.before}
-            type="datetime-local"
-            value={filter.before}
-            onChange={(event) => change({ before: event.target.value })}
-          />
+          <span className="labelled">
+            <label htmlFor={ids.before}>Before</label>
+            <input
+              id={ids.before}
+              type="datetime-local"
+              value={filter.before}
+              onChange={(event) => change({ before: event.target.value })}
+            />
+          </span>
           <button type="button" className="button" onClick={() => setAsked(asked + 1)}>
             Refresh
           </button>
