@@ -324,7 +324,9 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       );
     }
     undo.push(() => hub.stop());
-    await app.listen({ port: config.port, host: config.host });
+    await app.listen({ port: config.port, host: config.host }).catch((error: Error) => {
+      throw new Error(`cannot listen where HOST and PORT say: ${error.message}`, { cause: error });
+    });
     listening = urlOf(config.host, (app.server.address() as AddressInfo).port);
     return {
       url: listening,

@@ -1,7 +1,8 @@
 import { ConfigError, readConfig, settingsHelp, settingsMarkdown, shownConfig } from "../config.ts";
 import { Refusal } from "../engine/refusal.ts";
 
-const HELP = `carillon – one self-hosted notification server that speaks vendors' wire protocols (today: Courier and Svix)
+const HELP = `carillon – one self-hosted notification server that speaks the wire protocols of Courier, Svix,
+Knock and Pushwoosh
 
 Usage: carillon <command>
 
@@ -10,11 +11,14 @@ Usage: carillon <command>
   listen <url>              forward an application's webhooks to this machine; \`carillon listen --help\` says more
   rotate-encryption-key     seal every secret in the database with CARILLON_ENCRYPTION_KEY
   check-config [--markdown] check the settings and print them (or their documentation) without starting
-  help                      print this text
+  help                      print this text, as --help does after any command
 
 Settings are environment variables (default in parentheses):
 
 `;
+
+/** All but `listen`, which reads its own arguments. */
+const COMMANDS: readonly string[] = ["serve", "keys", "rotate-encryption-key", "check-config"];
 
 /** Node before this has no type stripping or no stable node:sqlite. */
 const LEAST_NODE = 26;
@@ -26,7 +30,8 @@ const LEAST_NODE = 26;
 export async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const [command = "help", ...rest] = args;
   const stray = rest.find((arg) => !(command === "check-config" && arg === "--markdown"));
-  if (["help", "--help", "-h"].includes(command)) {
+  const wantsHelp = COMMANDS.includes(command) && rest.some((arg) => arg === "--help" || arg === "-h");
+  if (["help", "--help", "-h"].includes(command) || wantsHelp) {
     process.stdout.write(`${HELP}${settingsHelp()}\n`);
     return 0;
   }
@@ -38,7 +43,7 @@ export async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv
     return 1;
   }
   if (command === "listen") return await (await import("./listen.ts")).listen(rest, env);
-  if (stray !== undefined && ["serve", "keys", "check-config", "rotate-encryption-key"].includes(command)) {
+  if (stray !== undefined && COMMANDS.includes(command)) {
     process.stderr.write(`carillon: ${command} takes no ${JSON.stringify(stray)}; try \`carillon help\`\n`);
     return 2;
   }

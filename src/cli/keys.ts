@@ -23,7 +23,7 @@ export async function printKeys(config: Config): Promise<number> {
       },
       dataDir,
     });
-    const lost = "(only its hash is left; set CARILLON_SECRET_KEY to replace it)";
+    const lost = "(not kept: it was set with CARILLON_SECRET_KEY, or its file is lost; that setting can replace it)";
     process.stdout.write(
       `secret key   ${credentials.secretKey ?? lost}\n` +
         `public key   ${credentials.publicKey}\n` +
