@@ -182,11 +182,12 @@ forEachDatabase((dialect, open) => {
       assert.equal(await world.engine.documents.read(world.env, TENANT, "acme"), null);
       refuses = false;
       await trigger("Acme");
-      // Others come in the same turn, and each sees what it said.
+      // Others come at once, in either order, and each sees what it said.
       await Promise.all([trigger("Acme Inc"), trigger("ACME")]);
       await world.trigger("hello", { tenantId: "acme" });
       const seen = (await bodiesOf(world)).toReversed();
-      assert.deepEqual(seen, ["Acme, Ulm", "Acme Inc, Ulm", "ACME, Ulm", "ACME, Ulm"]);
+      assert.deepEqual([seen[0], ...seen.slice(1, 3).sort()], ["Acme, Ulm", "ACME, Ulm", "Acme Inc, Ulm"]);
+      assert.equal(seen[3], seen[2], "the later one lasts");
       const named = { id: "acme", change: (old: TenantBody | null) => (old === null ? BLANK_TENANT : null) };
       const version = async () => (await world.engine.documents.read(world.env, TENANT, "acme"))?.version;
       const before = await version();
