@@ -7,6 +7,7 @@ import type { Deliverer } from "./deliver.ts";
 import type { Expander } from "./expand.ts";
 import type { ChangeTeller } from "./message-changes.ts";
 import type { Delivery, DeliveryId, Message, MessageChange, Request } from "./model.ts";
+import { OutageLog } from "./outage-log.ts";
 import { type PlanningDeps, planUnattended, requestContext } from "./plan.ts";
 import type { Bus, Planned, Store, Work } from "./ports.ts";
 import { isUnavailable } from "./refusal.ts";
@@ -139,8 +140,12 @@ export class Dispatcher {
       new WorkLoop("schedules", SCHEDULES, (limit) => workflows.schedules.claim(limit)),
       new WorkLoop("happenings", CHANGE_BATCHES, () => this.#claimHappenings()),
     ];
+    const outage = new OutageLog(log, deps.clock);
     for (const loop of this.#loops) {
-      loop.onFailure = (error) => this.#log.warn({ err: error, work: loop.work }, "dispatcher.failed");
+      loop.onFailure = (error) => {
+        if (!outage.failed(error)) this.#log.warn({ err: error, work: loop.work }, "dispatcher.failed");
+      };
+      loop.onLooked = () => outage.answered();
       loop.onFinished = () => this.finished.emit(loop.work);
       loop.onDrained = () => this.#schedule();
     }

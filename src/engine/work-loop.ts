@@ -12,6 +12,8 @@ export class WorkLoop {
   stopped = false;
   #idle = new Signal();
   onFailure: (error: unknown) => void = () => {};
+  /** A look was answered, whether or not there was work. */
+  onLooked: () => void = () => {};
   /** A piece of work has come to its end. */
   onFinished: () => void = () => {};
   /** Nothing more could be claimed: for lack of work, of room, or of a database. */
@@ -65,6 +67,7 @@ export class WorkLoop {
       if (room <= 0) return;
       try {
         const started = await this.#claim(room);
+        this.onLooked();
         for (const piece of started) this.#watch(piece);
         if (started.length > 0) this.#again = true;
       } catch (error) {
