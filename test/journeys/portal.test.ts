@@ -538,6 +538,20 @@ describe("the portal in a browser", { skip: chromiumMissing() }, () => {
     assert.equal((await page.locator("pre").innerText()).length, 40_000);
   });
 
+  test("why nobody answered is told as a reason, not as a response", async (t) => {
+    const gone = await httpReceiver();
+    await gone.close();
+    const { page, appId } = await openEndpoint(t, gone);
+    await publish(appId, "invoice.paid", { amount: 1 });
+    await server.engine.dispatcher.idle();
+    await page.getByRole("button", { name: "Refresh" }).click();
+    await attempts(page).first().click();
+    const response = page.getByRole("region", { name: "Response" });
+    await response.getByText(/ECONNREFUSED/).waitFor();
+    await response.getByText("Reason").waitFor();
+    assert.equal(await response.getByText("Response body").count(), 0);
+  });
+
   test("what the server refuses is told at the form, which keeps what was written", async (t) => {
     const appId = await customer();
     const page = await open(t, appId);

@@ -114,7 +114,7 @@ function Exchange({ attempt: { msgId, id, responseStatusCode } }: Pick<AttemptDe
         {attempt.data.response === "" ? (
           <p className="quiet">The response had no body.</p>
         ) : (
-          <Content label="Response body" text={attempt.data.response} />
+          <Content label={responseStatusCode === 0 ? "Reason" : "Response body"} text={attempt.data.response} />
         )}
       </section>
     </div>
