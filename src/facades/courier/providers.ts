@@ -56,7 +56,8 @@ export const providerRoutes: Routes = (app, { engine }) => {
     const { provider, settings, title, alias } = providerBody(request.body);
     const kind = providerKinds.get(provider);
     if (kind === undefined) {
-      throw new Refusal("invalid", `provider: There is no kind of provider ${JSON.stringify(provider)}`, {
+      const known = [...providerKinds.keys()].join(", ");
+      throw new Refusal("invalid", `provider: Expected one of ${known}, got ${JSON.stringify(provider)}`, {
         field: "provider",
       });
     }

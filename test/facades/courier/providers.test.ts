@@ -59,7 +59,7 @@ test("a provider is configured, read, replaced and deleted; secrets stay hidden 
 test("what is no provider is refused, with the field", async () => {
   const cases: readonly [object, RegExp][] = [
     [{}, /^provider: Required/],
-    [{ provider: "pigeon" }, /^provider: /],
+    [{ provider: "pigeon" }, /^provider: Expected one of smtp, second-mail, twilio, courier, got "pigeon"$/],
     [{ provider: "__proto__" }, /^provider: /],
     [{ provider: "smtp" }, /settings\.host/],
     [{ provider: "smtp", settings: { host: 5 } }, /settings\.host/],
