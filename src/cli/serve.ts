@@ -21,11 +21,19 @@ export async function serve(config: Config): Promise<number> {
     }
   });
   const app = await startApp(config);
-  const keys = config.secretKey === null ? "`npm run carillon keys` prints the keys" : "keys as configured";
+  const keys = keysHint(config.secretKey !== null, app.credentials.secretKey !== null, config.dataDir);
   process.stdout.write(`carillon is listening on ${app.url} (${keys})\n`);
   if (app.demoUrl !== null) process.stdout.write(`see it work: ${app.demoUrl}\n`);
   await told;
   process.stdout.write("stopping\n");
   await app.close();
   return 0;
+}
+
+/** How one gets at the keys: `carillon keys` knows a generated one only from the file beside the database. */
+export function keysHint(configured: boolean, known: boolean, dataDir: string): string {
+  if (configured) return "keys as configured";
+  if (!known) return "with the secret key that was set before; CARILLON_SECRET_KEY can replace it";
+  if (dataDir === ":memory:") return "with a key that nobody knows: set CARILLON_SECRET_KEY";
+  return "`npm run carillon keys` prints the keys";
 }

@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
+import { keysHint } from "../../src/cli/serve.ts";
 
 const MAIN = join(import.meta.dirname, "../../src/main.ts");
 
@@ -50,4 +51,12 @@ test("a port in use is told with the settings that choose it", async (t) => {
   const { status, stderr } = carillon(["serve"], { PORT: String(port) });
   assert.equal(status, 1);
   assert.match(stderr, new RegExp(`^carillon: cannot listen where HOST and PORT say: .*127\\.0\\.0\\.1:${port}\\n$`));
+});
+
+test("the start says how to get at the keys, and does not send anybody where they are not", () => {
+  assert.equal(keysHint(true, true, "./data"), "keys as configured");
+  assert.equal(keysHint(false, true, "./data"), "`npm run carillon keys` prints the keys");
+  // What is kept in memory only is another one for each process, `carillon keys` included.
+  assert.match(keysHint(false, true, ":memory:"), /nobody knows: set CARILLON_SECRET_KEY/);
+  assert.match(keysHint(false, false, "./data"), /set before/);
 });
