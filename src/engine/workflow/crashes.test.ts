@@ -187,7 +187,7 @@ forEachDatabase((dialect, open) => {
       await world.trigger("hello", { tenantId: "acme" });
       const seen = (await bodiesOf(world)).toReversed();
       assert.deepEqual([seen[0], ...seen.slice(1, 3).sort()], ["Acme, Ulm", "ACME, Ulm", "Acme Inc, Ulm"]);
-      assert.equal(seen[3], seen[2], "the later one lasts");
+      assert.ok(seen.slice(1, 3).includes(seen[3] as string), "one of them lasts, as a whole");
       const named = { id: "acme", change: (old: TenantBody | null) => (old === null ? BLANK_TENANT : null) };
       const version = async () => (await world.engine.documents.read(world.env, TENANT, "acme"))?.version;
       const before = await version();
