@@ -1,5 +1,5 @@
 /** Puts the storage together: the runner for the database at hand, and on it one store for each noun. */
-import { mkdir } from "node:fs/promises";
+import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 import type { Store } from "../engine/ports.ts";
 import { appMessageStore } from "./app-messages.ts";
@@ -72,6 +72,8 @@ export async function openDatabase(options: StoreOptions): Promise<Database> {
   const path = join(options.dataDir, FILE);
   try {
     await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
+    // The directory may have been there, open to all. SQLite gives its other files the mode of this one.
+    await (await open(path, "a", 0o600)).close();
     return openSqlite(path, options.durability);
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException;
