@@ -189,8 +189,9 @@ for (const dialect of DIALECTS) {
       await first.engine.workflows.schedule(env, drafts);
       await runToTheEnd(worlds, Math.max(...planned.map(({ until }) => until)) + DAY);
 
-      // What the database itself refused is done when its lease lapses, as after a crash.
-      const isLate = crashing || worlds.some(({ warnings }) => warnings.length > 0);
+      // What a server of databases itself refused is done when its lease lapses.
+      const isLate = crashing || (dialect === "postgres" && worlds.some(({ warnings }) => warnings.length > 0));
+      const latestMs = crashing ? 10 * MINUTE : MINUTE;
       for (const { warnings } of worlds) if (!crashing) for (const line of warnings) t.diagnostic(line);
       for (const { user, expected } of planned) {
         const items = (await first.inbox(user)).map(({ createdAt }) => createdAt).toSorted((a, b) => a - b);
@@ -200,7 +201,7 @@ for (const dialect of DIALECTS) {
           assert.equal(items.length, expected.length, `${user}: ${shown(items)} instead of ${shown(expected)}`);
           items.forEach((at, i) => {
             const lateMs = at - (expected[i] as number);
-            assert.ok(lateMs >= 0 && lateMs <= 10 * MINUTE, `${user}: ${lateMs} ms late`);
+            assert.ok(lateMs >= 0 && lateMs <= latestMs, `${user}: ${lateMs} ms late`);
           });
         }
       }

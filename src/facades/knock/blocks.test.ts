@@ -1,26 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Delivery, Rendered } from "../../engine/model.ts";
+import { type Delivery, NO_CONTENT, type Rendered } from "../../engine/model.ts";
 import { feedBlocks } from "./blocks.ts";
 
-const EMPTY: Rendered = {
-  subject: "",
-  title: "",
-  html: "",
-  text: "",
-  body: "",
-  imageUrl: null,
-  clickUrl: null,
-  actions: [],
-  blocks: [],
-  links: [],
-  raw: null,
-};
 const action = (content: string, href: string) => {
   return { content, href, actionId: null, style: "button" as const, backgroundColor: null };
 };
 const blocks = (content: Partial<Rendered>, origin?: Delivery["origin"]) =>
-  feedBlocks({ content: { ...EMPTY, ...content }, ...(origin === undefined ? {} : { origin }) });
+  feedBlocks({ content: { ...NO_CONTENT, ...content }, ...(origin === undefined ? {} : { origin }) });
 
 test("what came through another facade has its title, text and links as blocks", () => {
   const made = blocks({
